@@ -1,0 +1,219 @@
+"""llama.cpp through its low-level API. The only file that touches it.
+
+A failed assertion inside ggml ends the whole process, so every size is checked here or in the scheduler before the
+call. Calls through ctypes release the GIL: while a step is computed the event loop is free.
+"""
+
+import ctypes
+import math
+import secrets
+import sys
+from pathlib import Path
+
+import llama_cpp
+import numpy as np
+
+from neuralbridge.engine.runner import DecodeFailed, Sampler
+from neuralbridge.engine.scheduler import Copy, Share, Trim
+from neuralbridge.errors import ModelUnusable
+from neuralbridge.types import Chosen, Sampling
+
+MAX_ROWS = 512
+PENALTY_WINDOW = 64  # tokens the repeat penalties look back on, llama.cpp's default
+
+
+@llama_cpp.llama_log_callback
+def _discard(level: int, text: bytes, user_data: object) -> None:
+    """llama.cpp logs every tensor it loads. What matters to an operator comes back as an error code."""
+
+
+def _use_llama() -> None:
+    llama_cpp.llama_log_set(_discard, None)  # the callback must stay referenced, or the process dies
+    llama_cpp.llama_backend_init()
+
+
+class LlamaVocabulary:
+    """The vocabulary of a loaded model. llama.cpp only reads it, so every thread may."""
+
+    def __init__(self, model: object) -> None:
+        self._vocab = llama_cpp.llama_model_get_vocab(model)
+        self.size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self._pieces: dict[int, bytes] = {}
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        raw = text.encode("utf-8", "replace")
+        room = len(raw) + 8  # no tokeniser makes more tokens than bytes, but for a space it may put in front
+        tokens = (llama_cpp.llama_token * room)()
+        amount = llama_cpp.llama_tokenize(self._vocab, raw, len(raw), tokens, room, False, special)
+        assert amount >= 0, f"{len(raw)} bytes make {-amount} tokens"
+        return tokens[:amount]
+
+    def piece(self, token: int) -> bytes:
+        piece = self._pieces.get(token)
+        if piece is None:
+            buffer = ctypes.create_string_buffer(512)
+            amount = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, 512, 0, False)
+            piece = self._pieces[token] = buffer.raw[: max(amount, 0)]
+        return piece
+
+    def is_end(self, token: int) -> bool:
+        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    def template_tokens(self) -> dict[str, str]:
+        """The texts of the tokens that chat templates may name."""
+        named = {
+            "bos_token": llama_cpp.llama_vocab_bos(self._vocab),
+            "eos_token": llama_cpp.llama_vocab_eos(self._vocab),
+        }
+        return {
+            name: llama_cpp.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace") if token >= 0 else ""
+            for name, token in named.items()
+        }
+
+
+class LlamaSampler:
+    """A chain of llama.cpp samplers, in llama.cpp's own order."""
+
+    def __init__(self, sampling: Sampling, vocabulary_size: int) -> None:
+        self.chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+        for part in self._parts(sampling, vocabulary_size):
+            llama_cpp.llama_sampler_chain_add(self.chain, part)
+
+    @staticmethod
+    def _parts(sampling: Sampling, vocabulary_size: int) -> list[object]:
+        parts = []
+        if sampling.repeat_penalty != 1 or sampling.frequency_penalty or sampling.presence_penalty:
+            parts.append(
+                llama_cpp.llama_sampler_init_penalties(
+                    vocabulary_size,
+                    PENALTY_WINDOW,
+                    sampling.repeat_penalty,
+                    sampling.frequency_penalty,
+                    sampling.presence_penalty,
+                )
+            )
+        if sampling.temperature == 0:
+            return [*parts, llama_cpp.llama_sampler_init_greedy()]
+        seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
+        return [
+            *parts,
+            llama_cpp.llama_sampler_init_top_k(sampling.top_k),
+            llama_cpp.llama_sampler_init_top_p(sampling.top_p, 1),
+            llama_cpp.llama_sampler_init_min_p(sampling.min_p, 1),
+            llama_cpp.llama_sampler_init_temp(sampling.temperature),
+            llama_cpp.llama_sampler_init_dist(seed),
+        ]
+
+    def close(self) -> None:
+        if self.chain is not None:
+            llama_cpp.llama_sampler_free(self.chain)  # frees its parts too
+            self.chain = None
+
+
+class LlamaRunner:
+    """A model, its context of `cells` cache cells shared by `slots` sequences, and one batch, filled again each step."""
+
+    def __init__(self, path: Path, slots: int, cells: int) -> None:
+        _use_llama()
+        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
+        if self._model is None:
+            raise ModelUnusable(f"{path}: llama.cpp cannot read this as a model.")
+        self._context = llama_cpp.llama_init_from_model(self._model, self._context_parameters(slots, cells))
+        if self._context is None:
+            llama_cpp.llama_model_free(self._model)
+            raise ModelUnusable(f"{path}: no room for a context of {cells:,} tokens; lower n_ctx.")
+        self._memory = llama_cpp.llama_get_memory(self._context)
+        self._batch = llama_cpp.llama_batch_init(MAX_ROWS, 0, 1)
+        self._outputs: list[int] = []
+        self.vocabulary = LlamaVocabulary(self._model)
+        self.slots = slots
+        self.cells: int = llama_cpp.llama_n_ctx(self._context)
+        self.max_rows = MAX_ROWS
+        recurrent = llama_cpp.llama_model_is_recurrent(self._model) or llama_cpp.llama_model_is_hybrid(self._model)
+        self.can_trim = not recurrent
+        template = llama_cpp.llama_model_chat_template(self._model, None)
+        self.chat_template: str | None = template.decode("utf-8", "replace") if template else None
+        self.template_tokens = self.vocabulary.template_tokens()
+
+    @staticmethod
+    def _context_parameters(slots: int, cells: int) -> "llama_cpp.llama_context_params":
+        parameters = llama_cpp.llama_context_default_params()
+        parameters.n_ctx = cells
+        parameters.n_batch = parameters.n_ubatch = MAX_ROWS
+        parameters.n_seq_max = slots
+        parameters.kv_unified = True
+        parameters.swa_full = True  # sliding-window models keep all cells, so that a prefix can be cut and shared
+        parameters.no_perf = True
+        return parameters
+
+    def edit(self, edit: Trim | Copy) -> None:
+        match edit:
+            case Trim(slot, length):
+                removed = llama_cpp.llama_memory_seq_rm(self._memory, slot, length, -1)
+                assert removed, "the scheduler trims in part only where can_trim"
+            case Copy(source, target, length):
+                llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def decode(self, shares: list[Share], threads: int) -> None:
+        batch, at = self._batch, 0
+        self._outputs = []
+        assert sum(len(share.tokens) for share in shares) <= MAX_ROWS
+        for share in shares:
+            for offset, token in enumerate(share.tokens):
+                batch.token[at] = token
+                batch.pos[at] = share.position + offset
+                batch.n_seq_id[at] = 1
+                batch.seq_id[at][0] = share.slot
+                batch.logits[at] = 0
+                at += 1
+            if share.sampled:
+                batch.logits[at - 1] = 1
+                self._outputs.append(at - 1)
+        batch.n_tokens = at
+        llama_cpp.llama_set_n_threads(self._context, threads, threads)
+        code = llama_cpp.llama_decode(self._context, batch)
+        if code != 0:
+            if code < 0 or code == 2:  # only 0 and 1 promise that the cache is as it was
+                for share in shares:
+                    llama_cpp.llama_memory_seq_rm(self._memory, share.slot, share.position, -1)
+            raise DecodeFailed(f"llama_decode returned {code} for {at} rows")
+
+    def choose(self, samplers: list[Sampler]) -> list[Chosen]:
+        chosen = []
+        logits = np.ctypeslib.as_array(
+            llama_cpp.llama_get_logits(self._context), shape=(len(self._outputs), self.vocabulary.size)
+        )
+        for row, output, sampler in zip(logits, self._outputs, samplers, strict=True):
+            assert isinstance(sampler, LlamaSampler)
+            token = llama_cpp.llama_sampler_sample(sampler.chain, self._context, output)
+            chosen.append(Chosen(token, log_probability(row, token)))
+        return chosen
+
+    def sampler(self, sampling: Sampling) -> LlamaSampler:
+        return LlamaSampler(sampling, self.vocabulary.size)
+
+    def close(self) -> None:
+        llama_cpp.llama_batch_free(self._batch)
+        llama_cpp.llama_free(self._context)
+        llama_cpp.llama_model_free(self._model)
+
+
+def log_probability(logits: "np.ndarray[tuple[int], np.dtype[np.float32]]", token: int) -> float:
+    """Natural logarithm of the raw softmax at `token`; not a number when the logits are not."""
+    highest = float(logits.max())
+    return float(logits[token]) - highest - math.log(float(np.exp(logits - highest).sum()))
+
+
+def _can_load(path: str) -> bool:
+    """What the probe's child does: load the weights and let go of them. Without a GPU, so that it costs no GPU memory."""
+    _use_llama()
+    parameters = llama_cpp.llama_model_default_params()
+    parameters.n_gpu_layers = 0
+    model = llama_cpp.llama_model_load_from_file(path.encode(), parameters)
+    if model is not None:
+        llama_cpp.llama_model_free(model)
+    return model is not None
+
+
+if __name__ == "__main__":
+    sys.exit(0 if _can_load(sys.argv[1]) else 1)

@@ -1,0 +1,36 @@
+"""Loads a model file in a child process before the server does: a broken GGUF may end the process that reads it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from neuralbridge.errors import ModelUnusable
+
+PROBE_SECONDS = 120.0
+GGUF_MAGIC = b"GGUF"
+
+
+def probe(path: Path, mend: str) -> None:
+    """Return if llama.cpp can load the file. `mend` is the command that would bring it back.
+
+    Raises ModelUnusable naming the path, what is wrong and `mend`.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(GGUF_MAGIC))
+    except FileNotFoundError:
+        raise ModelUnusable(f"{path}: the model file is missing. Run: {mend}") from None
+    except OSError as error:
+        raise ModelUnusable(f"{path}: the model file cannot be read ({error.strerror}). Run: {mend}") from error
+    if magic != GGUF_MAGIC:
+        raise ModelUnusable(f"{path}: not a GGUF file. Run: {mend}")
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "neuralbridge.engine.llama", str(path)], capture_output=True, timeout=PROBE_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise ModelUnusable(f"{path}: loading it took more than {PROBE_SECONDS:.0f} s. Run: {mend}") from None
+    if child.returncode != 0:
+        why = "ended the loader" if child.returncode < 0 else "is incomplete or damaged"
+        raise ModelUnusable(f"{path}: the model file {why} ({path.stat().st_size:,} bytes). Run: {mend}")
+

@@ -1,0 +1,56 @@
+"""What the engine needs of a model. `llama.py` has the real one, `tests/fakes.py` a scripted one."""
+
+from typing import Protocol
+
+from neuralbridge.engine.scheduler import Copy, Share, Trim
+from neuralbridge.types import Chosen, Sampling
+
+
+class DecodeFailed(Exception):
+    """The step was not computed; the cache is as it was before it."""
+
+
+class Sampler(Protocol):
+    """The sampling state of one sequence: its random numbers and the tokens its penalties have seen."""
+
+    def close(self) -> None: ...
+
+
+class Vocabulary(Protocol):
+    """Text to token ids and back. Safe to use from any thread."""
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """Ids of `text`; control tokens are recognised in it only with `special`."""
+        ...
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; a control token stands for none."""
+        ...
+
+    def is_end(self, token: int) -> bool: ...
+
+
+class Runner(Protocol):
+    """A loaded model with its cache. Used by the engine thread alone, except for `vocabulary`."""
+
+    vocabulary: Vocabulary
+    chat_template: str | None
+    template_tokens: dict[str, str]  # bos_token and eos_token, by the names templates know them
+    slots: int
+    cells: int
+    max_rows: int
+    can_trim: bool
+
+    def edit(self, edit: Trim | Copy) -> None: ...
+
+    def decode(self, shares: list[Share], threads: int) -> None:
+        """Compute the rows of one step. Raises DecodeFailed."""
+        ...
+
+    def choose(self, samplers: list[Sampler]) -> list[Chosen]:
+        """The next token for each sampled share of the last `decode`, in order."""
+        ...
+
+    def sampler(self, sampling: Sampling) -> Sampler: ...
+
+    def close(self) -> None: ...

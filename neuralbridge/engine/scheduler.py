@@ -1,0 +1,244 @@
+"""Decides what the next step computes. Pure: it keeps the book of slots and cells and returns values.
+
+Running sequences come first, one token each; what the step has left goes to prompts. When cells run out, prefixes of
+finished sequences are given up first (least recently used first), then the youngest running sequence is paused: it goes
+back to the head of the queue with its tokens and is computed again when there is room. The oldest sequence is never
+paused, and any single sequence fits, so every admitted sequence comes to its end.
+"""
+
+from bisect import insort
+from dataclasses import dataclass
+
+from neuralbridge.engine.cells import Cells, Slot
+from neuralbridge.engine.sequence import Sequence
+
+GROWTH_CELLS = 32  # kept free per running sequence at admission, so that a newcomer is not paused at once
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Keep the first `length` tokens of a slot."""
+
+    slot: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Let `target`, which is empty, begin with the first `length` tokens of `source`."""
+
+    source: int
+    target: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One sequence's part of a batch: tokens from `position` on. With `sampled`, its next token is chosen afterwards."""
+
+    sequence: Sequence
+    slot: int
+    position: int
+    tokens: list[int]
+    sampled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step: cache edits to make in order, then the rows to compute."""
+
+    edits: list[Trim | Copy]
+    shares: list[Share]
+
+    @property
+    def rows(self) -> int:
+        return sum(len(share.tokens) for share in self.shares)
+
+
+@dataclass(slots=True)
+class Running:
+    """A sequence in its slot."""
+
+    sequence: Sequence
+    slot: Slot
+
+    @property
+    def pending(self) -> int:
+        """Tokens known and not yet computed; 1 while decoding."""
+        return len(self.sequence.tokens) - len(self.slot.tokens)
+
+
+def age(of: "Sequence | Running") -> int:
+    return of.id if isinstance(of, Sequence) else of.sequence.id
+
+
+class Scheduler:
+    """`can_trim` says whether the model's memory allows removing a part of a sequence (recurrent ones do not)."""
+
+    def __init__(self, slots: int, cells: int, can_trim: bool = True) -> None:
+        self._cells = Cells(cells)
+        self._slots = [Slot(id, self._cells) for id in range(slots)]
+        self._can_trim = can_trim
+        self._waiting: list[Sequence] = []  # oldest first
+        self._running: list[Running] = []  # oldest first
+        self._edits: list[Trim | Copy] = []
+        self._clock = 0
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not self._running
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
+    def decoding(self) -> int:
+        return sum(each.pending == 1 for each in self._running)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def free_cells(self) -> int:
+        return self._cells.free
+
+    def submit(self, sequence: Sequence) -> None:
+        insort(self._waiting, sequence, key=age)
+
+    def remove(self, id: int, forget: bool = False) -> Sequence | None:
+        """End a sequence, running or waiting; its computed tokens stay as a prefix to reuse unless `forget`."""
+        for waiting in self._waiting:
+            if waiting.id == id:
+                self._waiting.remove(waiting)
+                return waiting
+        for running in self._running:
+            if running.sequence.id == id:
+                self._vacate(running)
+                if forget:
+                    self._empty(running.slot)
+                return running.sequence
+        return None
+
+    def plan(self, chunk: int) -> Batch | None:
+        """The next step, with at most `chunk` tokens of prompts; None when there is nothing to compute."""
+        self._admit()
+        while True:
+            decoding = [each for each in self._running if each.pending == 1]
+            prefilling = [each for each in self._running if each.pending > 1]
+            needed = len(decoding) + bool(prefilling)
+            if self._cells.free >= needed or not self._make_room():
+                break
+        wanted = min(chunk, sum(each.pending for each in prefilling))
+        while self._cells.free < len(decoding) + wanted and self._evict():
+            pass
+        shares = [self._take(each, 1) for each in decoding]
+        parts = divide(min(wanted, self._cells.free), [each.pending for each in prefilling])
+        shares += [self._take(each, part) for each, part in zip(prefilling, parts, strict=True) if part]
+        if not shares:
+            return None
+        edits, self._edits = self._edits, []
+        return Batch(edits, shares)
+
+    def unwind(self, share: Share) -> None:
+        """A share could not be computed: its slot is as it was before."""
+        for running in self._running:
+            if running.sequence is share.sequence:
+                running.slot.trim(share.position)
+
+    def _take(self, running: Running, amount: int) -> Share:
+        position = len(running.slot.tokens)
+        tokens = running.sequence.tokens[position : position + amount]
+        sampled = amount == running.pending
+        running.slot.extend(tokens)
+        return Share(running.sequence, running.slot.id, position, tokens, sampled)
+
+    # Admission
+
+    def _admit(self) -> None:
+        while self._waiting and len(self._running) < len(self._slots):
+            sequence = self._waiting[0]
+            donor, length = self._best_prefix(sequence)
+            busy = {running.slot.id for running in self._running}
+            idle = [slot for slot in self._slots if slot.id not in busy]
+            # Continue in the donor itself when that gives up little of it: then it is the same conversation.
+            target = donor if donor in idle and 2 * length >= len(donor.tokens) else self._emptiest(idle, donor)
+            if self._running and not self._has_room(len(sequence.tokens) - length, [s for s in idle if s is not donor]):
+                return
+            if target is donor:
+                self._trim(target, length)
+            else:
+                self._empty(target)
+                if length:
+                    target.copy_from(donor, length)
+                    self._edits.append(Copy(donor.id, target.id, length))
+            del self._waiting[0]
+            sequence.admitted(length)
+            insort(self._running, Running(sequence, target), key=age)
+
+    def _best_prefix(self, sequence: Sequence) -> tuple[Slot, int]:
+        """The slot that shares most with the sequence. The last token is always computed: its logits are needed."""
+
+        def reusable(slot: Slot) -> int:
+            length = slot.common_prefix(sequence.tokens[:-1])
+            return length if self._can_trim or length == len(slot.tokens) else 0
+
+        return max(((slot, reusable(slot)) for slot in self._slots), key=lambda found: (found[1], -len(found[0].tokens)))
+
+    def _emptiest(self, idle: list[Slot], donor: Slot) -> Slot:
+        """The idle slot whose loss costs least: an empty one, or the least recently used; the donor last of all."""
+        return min(idle, key=lambda slot: (slot is donor, bool(slot.tokens), slot.last_used))
+
+    def _has_room(self, needed: int, reclaimable: list[Slot]) -> bool:
+        promised = sum(each.pending + GROWTH_CELLS for each in self._running)
+        return needed + promised <= self._cells.free + sum(slot.reclaimable() for slot in reclaimable)
+
+    # Room
+
+    def _make_room(self) -> bool:
+        """Free some cells; False when only one sequence is left, which has all there is."""
+        if self._evict():
+            return True
+        if len(self._running) < 2:
+            return False
+        youngest = self._running[-1]
+        self._vacate(youngest)
+        insort(self._waiting, youngest.sequence, key=age)
+        return True
+
+    def _evict(self) -> bool:
+        """Give up the least recently used prefix that no running sequence needs."""
+        busy = {running.slot.id for running in self._running}
+        idle = [slot for slot in self._slots if slot.tokens and slot.id not in busy]
+        if not idle:
+            return False
+        self._empty(min(idle, key=lambda slot: slot.last_used))
+        return True
+
+    def _vacate(self, running: Running) -> None:
+        self._running.remove(running)
+        self._clock += 1
+        running.slot.last_used = self._clock
+
+    def _trim(self, slot: Slot, length: int) -> None:
+        if length < len(slot.tokens):
+            slot.trim(length)
+            self._edits.append(Trim(slot.id, length))
+
+    def _empty(self, slot: Slot) -> None:
+        self._trim(slot, 0)
+
+
+def divide(budget: int, pending: list[int]) -> list[int]:
+    """Shares of `budget` for prompts with `pending` tokens, oldest first.
+
+    Half goes to the oldest, the rest to whoever is nearest to a first token: a short question overtakes a long
+    document, and the long document still gets on.
+    """
+    parts = [0] * len(pending)
+    if pending:
+        parts[0] = min(pending[0], budget - budget // 2)
+    for at in sorted(range(len(pending)), key=lambda at: pending[at]):
+        parts[at] += min(pending[at] - parts[at], budget - sum(parts))
+    return parts

@@ -1,0 +1,45 @@
+"""One generation in the making: its tokens, how the next one is chosen, and the text they make. Pure."""
+
+from neuralbridge.engine.text import TextStream
+from neuralbridge.types import Chosen, Finish, FinishReason, Piece, Sampling
+
+
+class Sequence:
+    """Tokens of a prompt and of the answer so far. Ids grow, so the smaller id is the older sequence."""
+
+    def __init__(self, id: int, prompt: list[int], sampling: Sampling) -> None:
+        self.id = id
+        self.tokens = list(prompt)
+        self.prompt_tokens = len(prompt)
+        self.sampling = sampling
+        self._cached_tokens: int | None = None
+        self._text = TextStream(sampling.stop)
+
+    @property
+    def completion_tokens(self) -> int:
+        return len(self.tokens) - self.prompt_tokens
+
+    def admitted(self, cached_tokens: int) -> None:
+        """Note how much of the prompt was found computed; a return after a pause finds its own tokens and counts nothing."""
+        if self._cached_tokens is None:
+            self._cached_tokens = cached_tokens
+
+    def append(self, chosen: Chosen, piece: bytes | None) -> list[Piece | Finish]:
+        """Take the next token; `piece` is its bytes, None for an end token. Returns what that makes known.
+
+        The end token counts as a completion token: the model computed it, and its probability is part of the answer's.
+        """
+        self.tokens.append(chosen.token)
+        text = self._text.feed(piece) if piece is not None else self._text.flush()
+        if piece is None or self._text.stopped:
+            return [Piece(text, (chosen,)), self.finish("stop")]
+        if self.completion_tokens >= self.sampling.max_tokens:
+            return [Piece(text + self._text.flush(), (chosen,)), self.finish("length")]
+        return [Piece(text, (chosen,))]
+
+    def cancel(self) -> list[Piece | Finish]:
+        """End here, with the text that was still held back."""
+        return [Piece(self._text.flush(), ()), self.finish("cancelled")]
+
+    def finish(self, reason: FinishReason) -> Finish:
+        return Finish(reason, self.prompt_tokens, self._cached_tokens or 0, self.completion_tokens)

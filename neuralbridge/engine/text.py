@@ -1,0 +1,47 @@
+"""Turns token bytes into text that is safe to show. Pure.
+
+Half a UTF-8 character and the beginning of a possible stop string are held back until the next token decides.
+"""
+
+import codecs
+
+
+class TextStream:
+    """The text of one answer, as it grows."""
+
+    def __init__(self, stops: tuple[str, ...] = ()) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._stops = stops
+        self._longest = max(map(len, stops), default=0)
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, piece: bytes) -> str:
+        """The text that `piece` makes certain. After a stop string `stopped` is set and nothing follows."""
+        return self._release(self._decoder.decode(piece))
+
+    def flush(self) -> str:
+        """What was held back, when no more tokens come; a cut character becomes U+FFFD."""
+        text = self._release(self._decoder.decode(b"", final=True)) + self._held
+        self._held = ""
+        return text
+
+    def _release(self, text: str) -> str:
+        if self.stopped:
+            return ""
+        text = self._held + text
+        found = min((at for stop in self._stops if (at := text.find(stop)) >= 0), default=None)
+        if found is not None:
+            self.stopped = True
+            self._held = ""
+            return text[:found]
+        keep = self._undecided(text)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def _undecided(self, text: str) -> int:
+        """Length of the longest end of `text` that may be the beginning of a stop string."""
+        for length in range(min(self._longest - 1, len(text)), 0, -1):
+            if any(stop.startswith(text[-length:]) for stop in self._stops):
+                return length
+        return 0

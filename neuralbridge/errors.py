@@ -1,0 +1,72 @@
+"""Everything that can go wrong, named for what went wrong. Knows nothing of the wire.
+
+BridgeError
+├── InvalidRequest          the question itself is wrong
+│   ├── InvalidQuery        ... its text
+│   ├── InvalidParams       ... one of its parameters
+│   ├── ModelNotFound       ... the model it names
+│   └── PromptTooLong       ... it does not fit the model's context
+├── Overloaded              the waiting queue is full
+├── EngineFailed            the model failed during an answer
+└── StartRefused            the server cannot start; the message says how to mend it
+    ├── ConfigInvalid       ... config.yaml or a command-line value
+    ├── ModelUnusable       ... a model file is missing, cut short or not a model
+    └── DataUnusable        ... the data folder or the database in it
+"""
+
+
+class BridgeError(Exception):
+    """Base of every failure we raise on purpose; `str(error)` is a sentence for a person."""
+
+
+class InvalidRequest(BridgeError):
+    """The client's fault; asking the same again fails the same."""
+
+
+class InvalidQuery(InvalidRequest):
+    """The question's text is missing, blank, not text, or too long."""
+
+
+class InvalidParams(InvalidRequest):
+    """A parameter of the question is of the wrong type or out of range."""
+
+
+class ModelNotFound(InvalidRequest):
+    """No model answers to the requested name, and the configuration wants that refused."""
+
+
+class PromptTooLong(InvalidRequest):
+    """System prompt and question alone do not fit the model's context."""
+
+    def __init__(self, tokens: int, limit: int) -> None:
+        super().__init__(f"The prompt has {tokens:,} tokens; the context holds {limit:,}.")
+        self.tokens = tokens
+        self.limit = limit
+
+
+class Overloaded(BridgeError):
+    """A bounded queue is full; worth another try after `retry_after_ms` milliseconds."""
+
+    def __init__(self, message: str, retry_after_ms: int) -> None:
+        super().__init__(message)
+        self.retry_after_ms = retry_after_ms
+
+
+class EngineFailed(BridgeError):
+    """The model could not go on with this answer; other answers are not affected."""
+
+
+class StartRefused(BridgeError):
+    """The server cannot start. One line: the file, the place in it, what is wrong, what mends it."""
+
+
+class ConfigInvalid(StartRefused):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class ModelUnusable(StartRefused):
+    """A model file is missing, incomplete or not a model."""
+
+
+class DataUnusable(StartRefused):
+    """The data folder cannot be used: in use by another server, read-only, or its database is damaged."""

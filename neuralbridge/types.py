@@ -6,6 +6,7 @@ from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "cancelled", "error"]
+Status = Literal["complete", "streaming", "cancelled", "interrupted", "error"]  # of a stored message
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,14 @@ class Cancellation:
 
     def __init__(self) -> None:
         self.requested = False
+        self.outcome: Status = "cancelled"
         self._act: Callable[[], None] | None = None
 
-    def request(self) -> None:
-        """Ask now; asking twice is asking once."""
+    def request(self, outcome: Status = "cancelled") -> None:
+        """Ask now; asking twice is asking once. `outcome` is what the answer is to be stored as."""
         if not self.requested:
             self.requested = True
+            self.outcome = outcome
             if self._act is not None:
                 self._act()
 

@@ -102,13 +102,16 @@ class Engine:
 
     # On the loop
 
-    async def start(self) -> None:
-        """Load the model. Raises ModelUnusable."""
+    def start(self) -> None:
+        """Begin to load the model on the engine thread; `ready` tells how that went."""
         self._loop = asyncio.get_running_loop()
-        loaded: asyncio.Future[Runner] = self._loop.create_future()
-        self._thread = threading.Thread(target=self._run, args=(loaded,), name="engine", daemon=True)
+        self._loaded: asyncio.Future[Runner] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
-        self._runner = await loaded
+
+    async def ready(self) -> None:
+        """Wait until the model is loaded. Raises ModelUnusable."""
+        self._runner = await asyncio.shield(self._loaded)
 
     async def stop(self) -> None:
         """End the thread after its current step and free the model."""
@@ -128,6 +131,11 @@ class Engine:
         return self._runner.chat_template
 
     @property
+    def first_token(self) -> int | None:
+        """The token every prompt of this model begins with, if it has one."""
+        return self._runner.vocabulary.first
+
+    @property
     def template_tokens(self) -> dict[str, str]:
         return self._runner.template_tokens
 
@@ -136,10 +144,15 @@ class Engine:
         """Generations running or waiting."""
         return len(self._generations)
 
-    async def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Ids of `text`, off the loop; a long text takes a while."""
+    async def tokenize(self, texts: list[tuple[str, bool]]) -> list[list[int]]:
+        """Ids of each (text, special); control tokens are recognised only in special texts.
+
+        Off the loop: a long text takes a while.
+        """
         vocabulary = self._runner.vocabulary
-        return await self._loop.run_in_executor(self._tokenizer, lambda: vocabulary.tokenize(text, special=special))
+        return await self._loop.run_in_executor(
+            self._tokenizer, lambda: [vocabulary.tokenize(text, special=special) for text, special in texts]
+        )
 
     def generate(self, prompt: list[int], sampling: Sampling) -> Generation:
         """Submit a prompt (token ids). `max_tokens` is lowered to what the context has room for.
@@ -179,11 +192,11 @@ class Engine:
 
     # On the engine thread
 
-    def _run(self, loaded: "asyncio.Future[Runner]") -> None:
+    def _run(self) -> None:
         try:
             runner = self._open_runner()
-        except Exception as error:  # whatever it is, whoever awaits start() must learn of it
-            self._post(self._settle, loaded, error)
+        except Exception as error:  # whatever it is, whoever awaits ready() must learn of it
+            self._post(self._settle, error)
             return
         self._samplers: dict[int, Sampler] = {}
         self._scheduler = Scheduler(runner.slots, runner.cells, runner.can_trim)
@@ -191,7 +204,7 @@ class Engine:
         self._computing = runner
         self._time_step(1, 1)  # the first step of all allocates
         self._pace.measure(self._time_step, [rows for rows in MEASURED_ROWS if rows < runner.max_rows])
-        self._post(self._settle, loaded, runner)
+        self._post(self._settle, runner)
         while self._obey():
             try:
                 events = self._step()
@@ -204,13 +217,11 @@ class Engine:
             sampler.close()
         runner.close()
 
-    def _settle(self, loaded: "asyncio.Future[Runner]", outcome: Runner | Exception) -> None:
-        if loaded.cancelled():
-            return
+    def _settle(self, outcome: Runner | Exception) -> None:
         if isinstance(outcome, Exception):
-            loaded.set_exception(outcome)
+            self._loaded.set_exception(outcome)
         else:
-            loaded.set_result(outcome)
+            self._loaded.set_result(outcome)
 
     def _post(self, call: Callable[..., None], *args: object) -> None:
         try:

@@ -38,6 +38,8 @@ class LlamaVocabulary:
     def __init__(self, model: object) -> None:
         self._vocab = llama_cpp.llama_model_get_vocab(model)
         self.size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        adds_first = llama_cpp.llama_vocab_get_add_bos(self._vocab)
+        self.first: int | None = llama_cpp.llama_vocab_bos(self._vocab) if adds_first else None
         self._pieces: dict[int, bytes] = {}
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:

@@ -19,6 +19,8 @@ class Sampler(Protocol):
 class Vocabulary(Protocol):
     """Text to token ids and back. Safe to use from any thread."""
 
+    first: int | None  # the token every prompt begins with, for models that want one
+
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Ids of `text`; control tokens are recognised in it only with `special`."""
         ...

@@ -1,0 +1,267 @@
+"""The answers under way. An answer belongs to its conversation: listeners come and go, and it goes on.
+
+Everything here happens on the event loop without awaiting between a look and a change, so what a listener has been
+told and what it will be told next always meet without gap or repeat.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections import OrderedDict, deque
+from contextlib import aclosing
+from typing import Literal, Protocol
+
+from neuralbridge.assistant.assistant import Assistant
+from neuralbridge.assistant.events import AnswerEvent, Answered, Asked, Failed, Question, Queued, Started, Text
+from neuralbridge.config import Limits
+from neuralbridge.errors import BridgeError, Overloaded
+from neuralbridge.store.conversations import Conversation
+from neuralbridge.types import Cancellation
+
+logger = logging.getLogger(__name__)
+
+KEPT = 256  # finished answers kept for `resume`, at the most
+BUSY_RETRY_MS = 5_000
+
+
+class Listener(Protocol):
+    """Somebody who is told of an answer's events. Must not block and must not raise."""
+
+    def hear(self, answer: "Answer", seq: int | None, event: AnswerEvent) -> None: ...
+
+
+class Answer:
+    """One question on its way: its numbered events so far, and who listens."""
+
+    def __init__(self, question: Question) -> None:
+        self.id = uuid.uuid4().hex
+        self.question = question
+        self.cancellation = Cancellation()
+        self.owner: Listener | None = None  # who asked, or took the answer over after a lost connection
+        self.listeners: dict[Listener, bool] = {}  # True: hears everything; False: the closing event only
+        self.done = False
+        self._log: list[AnswerEvent] = []  # event n of the answer at n - 1
+
+    @property
+    def told(self) -> int:
+        """The number of the last event."""
+        return len(self._log)
+
+    def publish(self, event: AnswerEvent) -> None:
+        if isinstance(event, Started | Text) and not self.question.streamed:
+            return
+        self._log.append(event)
+        self.done = isinstance(event, Answered | Failed)
+        for listener, everything in [*self.listeners.items()]:
+            if everything or self.done:
+                listener.hear(self, self.told, event)
+
+    def replay(self, listener: Listener, after: int = 0) -> None:
+        for seq, event in enumerate(self._log[after:], after + 1):
+            listener.hear(self, seq, event)
+
+
+class Line:
+    """One conversation's questions: the one being answered, those behind it, and who follows them all."""
+
+    def __init__(self) -> None:
+        self.running: Answer | None = None
+        self.waiting: deque[Answer] = deque()
+        self.followers: dict[Listener, None] = {}
+
+    @property
+    def answers(self) -> list[Answer]:
+        return [*([self.running] if self.running else []), *self.waiting]
+
+
+class Answers:
+    """The registry: takes questions, answers those of one conversation in turn, and keeps what ended for a while."""
+
+    def __init__(self, assistant: Assistant, limits: Limits) -> None:
+        self._assistant = assistant
+        self._limits = limits
+        self._lines: dict[Conversation, Line] = {}
+        self._kept: OrderedDict[str, Answer] = OrderedDict()
+        self._unwatched: dict[Answer, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def under_way(self) -> int:
+        return sum(len(line.answers) for line in self._lines.values())
+
+    def running(self, conversation: Conversation) -> list[str]:
+        """Ids of the conversation's unfinished answers, the one being answered first."""
+        line = self._lines.get(conversation)
+        return [answer.id for answer in line.answers] if line else []
+
+    def ask(self, question: Question, asker: Listener) -> Answer:
+        """Answer a question now or in its turn; the asker hears everything. Raises Overloaded."""
+        line = self._lines.setdefault(question.conversation, Line())
+        if len(line.waiting) >= self._limits.waiting_per_conversation:
+            limit = self._limits.waiting_per_conversation
+            raise Overloaded(f"{limit} questions of this conversation are waiting already, the most there may be.", BUSY_RETRY_MS)
+        answer = Answer(question)
+        answer.owner = asker
+        answer.listeners = {**dict.fromkeys(line.followers, True), asker: True}
+        for follower in line.followers:
+            if follower is not asker:
+                follower.hear(answer, None, Asked())
+        if line.running is None:
+            self._run(line, answer)
+        else:
+            line.waiting.append(answer)
+            answer.publish(Queued(len(line.waiting)))
+        return answer
+
+    def stop(self, conversation: Conversation, id: str | None = None) -> None:
+        """End the running answer, or the one named, running or waiting. With nothing to end, nothing happens."""
+        line = self._lines.get(conversation)
+        for answer in line.answers if line else []:
+            if answer.id == id or (id is None and line and answer is line.running):
+                self._end(answer)
+
+    # Listeners
+
+    def resume(self, listener: Listener, conversation: Conversation, id: str, seq: int) -> bool:
+        """Tell what was missed after event `seq`, then the rest. False: unknown, too old, or never told so much."""
+        line = self._lines.get(conversation)
+        unfinished = {answer.id: answer for answer in line.answers} if line else {}
+        answer = unfinished.get(id) or self._kept.get(id)
+        if answer is None or answer.question.conversation != conversation or seq > answer.told:
+            return False
+        if not answer.done:
+            answer.owner = listener
+            self._listen(answer, listener, everything=True)
+        answer.replay(listener, seq)
+        return True
+
+    def await_closing(self, listener: Listener, conversation: Conversation) -> None:
+        """Tell how the unfinished answers end, so that a client that lost its connection does not wait forever."""
+        line = self._lines.get(conversation)
+        for answer in line.answers if line else []:
+            if listener not in answer.listeners:
+                self._adopt(answer, listener)
+                self._listen(answer, listener, everything=False)
+
+    def follow(self, listener: Listener, conversation: Conversation) -> None:
+        """Tell everything of this conversation, whoever asks: first what is under way from its beginning."""
+        line = self._lines.setdefault(conversation, Line())
+        line.followers[listener] = None
+        for answer in line.answers:
+            if answer.listeners.get(listener) is not True:
+                self._adopt(answer, listener)
+                self._listen(answer, listener, everything=True)
+                listener.hear(answer, None, Asked())
+                answer.replay(listener)
+
+    def drop(self, listener: Listener, conversation: Conversation) -> None:
+        """The listener's connection is gone; its answers go on."""
+        line = self._lines.get(conversation)
+        if line is None:
+            return
+        line.followers.pop(listener, None)
+        for answer in line.answers:
+            answer.listeners.pop(listener, None)
+            if answer.owner is listener:
+                answer.owner = None
+            if not answer.listeners and answer not in self._unwatched:
+                seconds = self._limits.unwatched_seconds
+                self._unwatched[answer] = asyncio.get_running_loop().call_later(seconds, self._give_up, answer)
+        self._tidy(conversation)
+
+    def leave(self, listener: Listener, conversation: Conversation) -> None:
+        """The listener left on purpose: what it asked ends, and so does what nobody else listens to."""
+        line = self._lines.get(conversation)
+        answers = [answer for answer in line.answers if listener in answer.listeners] if line else []
+        owned = [answer for answer in answers if answer.owner is listener]
+        self.drop(listener, conversation)
+        for answer in answers:
+            if answer in owned or not answer.listeners:
+                self._end(answer)
+
+    async def close(self) -> None:
+        """Interrupt everything and wait until that is stored."""
+        for handle in self._unwatched.values():
+            handle.cancel()
+        for line in self._lines.values():
+            line.waiting.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # An answer's life
+
+    def _run(self, line: Line, answer: Answer) -> None:
+        line.running = answer
+        self._spawn(self._answer(answer, line))
+
+    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, answer: Answer, line: Line | None = None) -> None:
+        """Answer, then let the next in line have its turn."""
+        try:
+            async with aclosing(self._assistant.ask(answer.question, answer.cancellation)) as events:
+                async for event in events:
+                    answer.publish(event)
+        except BridgeError as error:
+            answer.publish(Failed(error))
+        except Exception as error:
+            logger.exception("an answer failed", extra={"answer": answer.id})
+            answer.publish(Failed(error))
+        self._keep(answer)
+        if line is not None:
+            self._advance(answer.question.conversation, line)
+
+    def _advance(self, conversation: Conversation, line: Line) -> None:
+        line.running = None
+        if line.waiting:
+            self._run(line, line.waiting.popleft())
+            self._tell_places(line)
+        self._tidy(conversation)
+
+    def _end(self, answer: Answer, outcome: Literal["cancelled", "interrupted"] = "cancelled") -> None:
+        """Cancel; a waiting question leaves the line and is closed at once."""
+        answer.cancellation.request(outcome)
+        line = self._lines.get(answer.question.conversation)
+        if line is not None and answer in line.waiting:
+            line.waiting.remove(answer)
+            self._spawn(self._answer(answer))
+            self._tell_places(line)
+
+    def _tell_places(self, line: Line) -> None:
+        for place, answer in enumerate(line.waiting, 1):
+            answer.publish(Queued(place))
+
+    def _give_up(self, answer: Answer) -> None:
+        del self._unwatched[answer]
+        logger.info("nobody came back for an answer", extra={"answer": answer.id})
+        self._end(answer, "interrupted")
+
+    def _adopt(self, answer: Answer, listener: Listener) -> None:
+        if answer.owner is None:
+            answer.owner = listener
+
+    def _listen(self, answer: Answer, listener: Listener, everything: bool) -> None:
+        answer.listeners[listener] = everything
+        handle = self._unwatched.pop(answer, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _keep(self, answer: Answer) -> None:
+        """Remember a finished answer for `resume_seconds`, the newest `KEPT` of them."""
+        answer.listeners.clear()
+        handle = self._unwatched.pop(answer, None)
+        if handle is not None:
+            handle.cancel()
+        self._kept[answer.id] = answer
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        asyncio.get_running_loop().call_later(self._limits.resume_seconds, self._kept.pop, answer.id, None)
+
+    def _tidy(self, conversation: Conversation) -> None:
+        line = self._lines.get(conversation)
+        if line is not None and not line.answers and not line.followers:
+            del self._lines[conversation]

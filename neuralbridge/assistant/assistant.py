@@ -1,0 +1,63 @@
+"""The main path: a question in, events out. Whatever transport asks enters here."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from neuralbridge.assistant.draft import Draft
+from neuralbridge.assistant.events import Answered, AskEvent, Question, Receipt, Started, Text, Tokens
+from neuralbridge.assistant.prompt import Prompts
+from neuralbridge.catalog.names import Names
+from neuralbridge.engine.engine import Engine
+from neuralbridge.store.conversations import Conversations
+from neuralbridge.types import Cancellation, Finish, Piece
+
+
+class Assistant:
+    """Answers questions with the local model, remembering their conversations."""
+
+    def __init__(self, names: Names, prompts: Prompts, engine: Engine, conversations: Conversations) -> None:
+        self._names = names
+        self._prompts = prompts
+        self._engine = engine
+        self._conversations = conversations
+
+    async def ask(self, question: Question, cancellation: Cancellation) -> AsyncGenerator[AskEvent]:
+        """Answer a question: Started, the text as it comes, Answered.
+
+        Raises InvalidRequest and Overloaded with nothing stored, EngineFailed with the answer stored as far as it came.
+        """
+        began = time.monotonic()
+        target = self._names.resolve(question.model)
+        receipt = Receipt(model_used=target.model, model_requested=target.requested, finish_reason="cancelled")
+        if cancellation.requested:
+            yield Answered("", receipt)
+            return
+        sampling = target.sampling(question.params)
+        prompt = await self._prompts.build(
+            question.conversation, target.system_prompt, question.query, sampling.max_tokens
+        )
+        receipt = replace(receipt, messages_omitted=prompt.messages_omitted)
+        async with aclosing(self._engine.generate(prompt.tokens, sampling)) as generation:
+            cancellation.on_request(generation.cancel)
+            # The model reads the prompt while the question is committed; no text leaves before that is done.
+            async with Draft(self._conversations, question, receipt) as draft:
+                yield Started()
+                async for event in generation:
+                    match event:
+                        case Piece(text):
+                            await draft.add(event)
+                            if text:
+                                yield Text(text)
+                        case Finish(reason, prompt_tokens, cached, completion):
+                            receipt = replace(
+                                receipt,
+                                finish_reason=reason,
+                                tokens=Tokens(prompt_tokens, cached, completion),
+                                confidence_score=draft.confidence,
+                                processing_time_ms=round((time.monotonic() - began) * 1000),
+                            )
+                status = cancellation.outcome if receipt.finish_reason == "cancelled" else "complete"
+                receipt = await draft.finish(status, receipt)
+            yield Answered(draft.text, receipt)

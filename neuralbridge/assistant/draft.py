@@ -1,0 +1,79 @@
+"""An answer in the making: its text, what its tokens tell, and its row in the store."""
+
+import asyncio
+import math
+import time
+from dataclasses import asdict, replace
+from types import TracebackType
+from typing import Self
+
+from neuralbridge.assistant.events import Question, Receipt
+from neuralbridge.store.conversations import Conversations, Turn
+from neuralbridge.types import Piece, Status
+
+SAVE_TOKENS = 16  # with one save under way at the most, a crash loses at most twice this
+SAVE_SECONDS = 1.0
+
+
+class Draft:
+    """Entering stores the question and an empty answer; leaving without `finish` stores how far it came and why."""
+
+    def __init__(self, conversations: Conversations, question: Question, receipt: Receipt) -> None:
+        self.text = ""
+        self._conversations = conversations
+        self._question = question
+        self._receipt = receipt
+        self._log_probabilities: list[float] = []
+        self._unsaved = 0
+        self._saved_at = time.monotonic()
+        self._saving: asyncio.Future[None] | None = None
+        self._finished = False
+
+    async def __aenter__(self) -> Self:
+        asked = self._question
+        self._turn: Turn = await self._conversations.begin(
+            asked.conversation, asked.query, asked.metadata, asdict(self._receipt)
+        )
+        self._receipt = replace(self._receipt, message_id=self._turn.answer)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._finished:
+            failed = isinstance(error, Exception)  # the others are cancellation and shutdown
+            await self._store("error" if failed else "interrupted", replace(self._receipt, finish_reason="error"))
+
+    async def add(self, piece: Piece) -> None:
+        """Take the next piece; now and then what there is of the text is saved behind its back."""
+        self.text += piece.text
+        self._log_probabilities += [chosen.logprob for chosen in piece.tokens]
+        self._unsaved += len(piece.tokens)
+        now = time.monotonic()
+        if self._unsaved >= SAVE_TOKENS or now - self._saved_at >= SAVE_SECONDS:
+            await self._saved()
+            self._unsaved, self._saved_at = 0, now
+            self._saving = asyncio.ensure_future(self._conversations.save_text(self._turn, self.text))
+
+    async def finish(self, status: Status, receipt: Receipt) -> Receipt:
+        """Store the whole answer; the receipt comes back with the message's id."""
+        self._finished = True
+        receipt = replace(receipt, message_id=self._turn.answer)
+        await self._store(status, receipt)
+        return receipt
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the chosen tokens' probabilities, 0 when there are none."""
+        if not self._log_probabilities:
+            return 0.0
+        return round(math.exp(math.fsum(self._log_probabilities) / len(self._log_probabilities)), 4)
+
+    async def _store(self, status: Status, receipt: Receipt) -> None:
+        await self._saved()
+        await self._conversations.finish(self._turn, self.text, status, asdict(receipt))
+
+    async def _saved(self) -> None:
+        if self._saving is not None:
+            await self._saving
+            self._saving = None

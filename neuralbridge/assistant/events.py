@@ -1,0 +1,94 @@
+"""What happens to a question, as values. Pure; the wire has its own words for these."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from neuralbridge.config import Params
+from neuralbridge.store.conversations import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A valid question. `streamed`: the asker wants the text as it comes, not only the whole.
+
+    `tag` is the asker's own and comes back with every event.
+    """
+
+    conversation: Conversation
+    query: str
+    model: str | None = None
+    params: Params = Params()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    streamed: bool = False
+    tag: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """`cached` of the `prompt` tokens were found computed; `completion` counts the end token too."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How an answer came about. Its fields are the keys of `metadata` on the wire and in the store.
+
+    `confidence_score` is the geometric mean of the probabilities the model gave the tokens it chose; 0 without any.
+    """
+
+    model_used: str
+    model_requested: str
+    finish_reason: str
+    tokens: Tokens = Tokens()
+    confidence_score: float = 0.0
+    processing_time_ms: int = 0
+    messages_omitted: int = 0
+    source: str = "llm"
+    rag_context_used: int = 0
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody asked; for those who follow the conversation. Not numbered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The question waits; `place` 1 is next."""
+
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The question is stored and being answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The answer goes on with this."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer has ended and is stored."""
+
+    text: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """There is no answer, or only a part of one."""
+
+    error: Exception
+
+
+AskEvent = Started | Text | Answered
+AnswerEvent = Asked | Queued | Started | Text | Answered | Failed

@@ -1,0 +1,49 @@
+"""The child process of `template.py`: a line of JSON in, a line of JSON out, until its input ends."""
+
+import json
+import sys
+from datetime import datetime
+from typing import Any, NoReturn
+
+from jinja2.exceptions import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+MEMORY_BYTES = 512 * 1024 * 1024
+
+
+def limit_memory() -> None:
+    if sys.platform != "win32":
+        import resource  # POSIX only
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def raise_exception(message: str) -> NoReturn:
+    """What templates call when they are given roles they do not support."""
+    raise TemplateError(message)
+
+
+def render(request: dict[str, Any]) -> str:
+    # The environment that the authors of chat templates write for (transformers' apply_chat_template)
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals["raise_exception"] = raise_exception
+    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    source = request.pop("template")
+    return environment.from_string(source).render(add_generation_prompt=True, **request)
+
+
+def main() -> None:
+    limit_memory()
+    print("{}", flush=True)
+    for line in sys.stdin:
+        try:
+            reply = {"text": render(json.loads(line))}
+        except (Exception, MemoryError) as error:  # whatever a template does wrong is an answer to the parent
+            reply = {"error": f"{type(error).__name__}: {error}"[:500]}
+        print(json.dumps(reply), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""SQLite behind the event loop: one writing connection on its own thread, one reading, and numbered migrations.
+
+A write has happened when `write` returns: it is committed and, with synchronous=FULL, on the disk.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+from neuralbridge.errors import DataUnusable
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 5_000
+BACKUPS_KEPT = 3
+# Two connections that write and checkpoint at once can corrupt a WAL database before this version; we write with one.
+SAFE_SQLITE = (3, 51, 3)
+
+
+class Database:
+    """The database file at `path`. Functions given to `read` and `write` run on the connection's own thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = ThreadPoolExecutor(1, "database-writer")
+        self._reader = ThreadPoolExecutor(1, "database-reader")
+
+    async def start(self) -> None:
+        """Open, check and migrate. Raises DataUnusable and leaves a damaged file as it is."""
+        loop = asyncio.get_running_loop()
+        self._writing = await loop.run_in_executor(self._writer, self._open)
+        self._reading = await loop.run_in_executor(self._reader, self._open_reading)
+
+    async def stop(self) -> None:
+        """Finish what was begun, move the log into the database, close."""
+        loop = asyncio.get_running_loop()
+        if hasattr(self, "_reading"):
+            await loop.run_in_executor(self._reader, self._reading.close)
+        if hasattr(self, "_writing"):
+            await loop.run_in_executor(self._writer, self._close_writing)
+        self._reader.shutdown()
+        self._writer.shutdown()
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._reading)
+
+    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `change` as one transaction. Whoever awaits may be cancelled; the transaction is not."""
+        done = asyncio.get_running_loop().run_in_executor(self._writer, self._transact, change)
+        return await asyncio.shield(done)
+
+    # On the connections' threads
+
+    def _transact(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        self._writing.execute("BEGIN IMMEDIATE")
+        try:
+            result = change(self._writing)
+            self._writing.execute("COMMIT")
+        except BaseException:
+            if self._writing.in_transaction:
+                self._writing.execute("ROLLBACK")
+            raise
+        return result
+
+    def _open(self) -> sqlite3.Connection:
+        if sqlite3.sqlite_version_info < SAFE_SQLITE:
+            logger.info("SQLite %s: one writer only, as we have it", sqlite3.sqlite_version)
+        try:
+            connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            for pragma in [
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                f"busy_timeout = {BUSY_TIMEOUT_MS}",
+                "foreign_keys = ON",
+                "trusted_schema = OFF",
+                "cell_size_check = ON",
+                "temp_store = MEMORY",
+            ]:
+                connection.execute(f"PRAGMA {pragma}")
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+            migrate(connection, self._path)
+        except sqlite3.Error as error:
+            advice = "Move it away to begin anew, or put back a backup beside it."
+            raise DataUnusable(f"{self._path}: the database cannot be used ({error}). {advice}") from error
+        return connection
+
+    def _open_reading(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        return connection
+
+    def _close_writing(self) -> None:
+        with suppress(sqlite3.Error):  # a reader of ours or a backup tool may hold it; the next start does it
+            self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._writing.close()
+
+
+def migrations() -> list[str]:
+    """The schema's steps in order; step n (from 1) leads to `user_version` n. Never edited, only added to."""
+    folder = files("neuralbridge").joinpath("migrations")
+    return [script.read_text("utf-8") for script in sorted(folder.iterdir(), key=lambda entry: entry.name)]
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema to the newest version, each step one transaction, with a backup before the first.
+
+    Raises DataUnusable for a database of a newer program.
+    """
+    steps = migrations()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(steps):
+        raise DataUnusable(f"{path}: schema {version} is newer than this program's {len(steps)}; use a newer program.")
+    if 0 < version < len(steps):
+        back_up(connection, path, version)
+    for number in range(version, len(steps)):
+        # executescript commits what is open before it starts, so the transaction is part of the script
+        connection.executescript(f"BEGIN IMMEDIATE; {steps[number]}; PRAGMA user_version = {number + 1}; COMMIT;")
+
+
+def back_up(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    target = path.with_name(f"{path.name}.before-{version + 1:04}.backup")
+    target.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(target),))
+    for old in sorted(path.parent.glob(f"{path.name}.before-*.backup"))[:-BACKUPS_KEPT]:
+        old.unlink()

@@ -57,19 +57,19 @@ def download(url: str, part: Path, *, size: int, sha256: str, heard: Heard, paus
 
 def _bring(url: str, part: Path, size: int, heard: Heard, pause: Pause) -> bool:
     """Fills `part` up to `size` bytes; true when they come from more than one answer of the server."""
-    present = _length(part)
-    if present > size:
+    furthest = _length(part)
+    if furthest > size:
         part.unlink()
-        present = 0
-    went_on, tries, furthest = present > 0, 0, present
-    while present < size:
+        furthest = 0
+    went_on, tries = furthest > 0, 0
+    while (present := _length(part)) < size:
         try:
-            for present in _answer(url, part, present, size):
-                heard(present)
+            for grown in _answer(url, part, present, size):
+                heard(grown)
         except _Lost as error:
             if isinstance(error, _NoSuchPart):
                 part.unlink()
-                present = 0
+            present = _length(part)
             went_on = went_on or present > 0
             tries = 1 if present > furthest else tries + 1
             furthest = max(furthest, present)

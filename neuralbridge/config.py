@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from neuralbridge.errors import ConfigInvalid
+from neuralbridge.types import Params
 
 MAX_CONFIG_BYTES = 256 * 1024
 Path_ = tuple[str | int, ...]
@@ -19,28 +20,6 @@ Path_ = tuple[str | int, ...]
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class Params(Section):
-    """Sampling parameters; None leaves the value to the next wider place (model, then built in)."""
-
-    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
-    top_k: Annotated[int | None, Field(ge=0, le=1_000_000)] = None
-    min_p: Annotated[float | None, Field(ge=0, le=1)] = None
-    repeat_penalty: Annotated[float | None, Field(gt=0, le=2)] = None
-    frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
-    presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
-    seed: Annotated[int | None, Field(ge=0, le=2**32 - 1)] = None
-    stop: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] | None, Field(max_length=8)] = None
-    max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def one_or_many(cls, value: object) -> object:
-        if isinstance(value, str):
-            return (value,)
-        return tuple(value) if isinstance(value, list) else value
 
 
 class Model(Section):
@@ -161,7 +140,9 @@ def reject_repeats(root: yaml.Node, path: Path) -> None:
                 line = key.start_mark.line + 1
                 if key.value in seen:
                     where = seen[key.value]
-                    raise ConfigInvalid(f"{path}:{line}: {key.value} stands here again after line {where}; expected it once")
+                    raise ConfigInvalid(
+                        f"{path}:{line}: {key.value} stands here again after line {where}; expected it once"
+                    )
                 seen[key.value] = line
 
 

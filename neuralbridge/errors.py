@@ -3,6 +3,7 @@
 BridgeError
 ├── InvalidRequest          the question itself is wrong
 │   ├── InvalidQuery        ... its text
+│   │   └── QueryTooLong
 │   ├── InvalidParams       ... one of its parameters
 │   ├── ModelNotFound       ... the model it names
 │   └── PromptTooLong       ... it does not fit the model's context
@@ -25,6 +26,10 @@ class InvalidRequest(BridgeError):
 
 class InvalidQuery(InvalidRequest):
     """The question's text is missing, blank, not text, or too long."""
+
+
+class QueryTooLong(InvalidQuery):
+    """The question has more characters than are allowed."""
 
 
 class InvalidParams(InvalidRequest):

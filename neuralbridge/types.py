@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Role = Literal["system", "user", "assistant"]
+Speaker = Literal["user", "assistant"]  # whose messages are kept
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 Status = Literal["complete", "streaming", "cancelled", "interrupted", "error"]  # of a stored message
 
@@ -31,6 +34,35 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     max_tokens: int = 1024
+
+
+Stop = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Params(BaseModel):
+    """Sampling parameters as people write them; None leaves the value to the next wider place."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    temperature: float | None = Field(None, ge=0, le=2, description="a number from 0 to 2")
+    top_p: float | None = Field(None, gt=0, le=1, description="a number above 0, up to 1")
+    top_k: int | None = Field(None, ge=0, le=1_000_000, description="a whole number from 0 (no limit) to 1,000,000")
+    min_p: float | None = Field(None, ge=0, le=1, description="a number from 0 to 1")
+    repeat_penalty: float | None = Field(None, gt=0, le=2, description="a number above 0, up to 2")
+    frequency_penalty: float | None = Field(None, ge=-2, le=2, description="a number from -2 to 2")
+    presence_penalty: float | None = Field(None, ge=-2, le=2, description="a number from -2 to 2")
+    seed: int | None = Field(None, ge=0, le=2**32 - 1, description="a whole number from 0 to 4,294,967,295")
+    stop: tuple[Stop, ...] | None = Field(
+        None, max_length=8, description="a text, or a list of up to 8 texts, of 1 to 64 characters each"
+    )
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="a whole number from 1 to 1,000,000")
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def one_or_many(cls, value: object) -> object:
+        if isinstance(value, str):
+            return (value,)
+        return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)

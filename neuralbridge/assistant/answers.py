@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Literal, Protocol
 
 from neuralbridge.assistant.assistant import Assistant
-from neuralbridge.assistant.events import AnswerEvent, Answered, Asked, Failed, Question, Queued, Started, Text
+from neuralbridge.assistant.events import Answered, AnswerEvent, Asked, Failed, Question, Queued, Started, Text
 from neuralbridge.config import Limits
 from neuralbridge.errors import BridgeError, Overloaded
 from neuralbridge.store.conversations import Conversation
@@ -99,7 +99,9 @@ class Answers:
         line = self._lines.setdefault(question.conversation, Line())
         if len(line.waiting) >= self._limits.waiting_per_conversation:
             limit = self._limits.waiting_per_conversation
-            raise Overloaded(f"{limit} questions of this conversation are waiting already, the most there may be.", BUSY_RETRY_MS)
+            raise Overloaded(
+                f"{limit} questions of this conversation are waiting already, the most there may be.", BUSY_RETRY_MS
+            )
         answer = Answer(question)
         answer.owner = asker
         answer.listeners = {**dict.fromkeys(line.followers, True), asker: True}
@@ -122,18 +124,21 @@ class Answers:
 
     # Listeners
 
-    def resume(self, listener: Listener, conversation: Conversation, id: str, seq: int) -> bool:
-        """Tell what was missed after event `seq`, then the rest. False: unknown, too old, or never told so much."""
+    def find(self, conversation: Conversation, id: str, seq: int) -> Answer | None:
+        """The answer to resume after event `seq`; None when it is unknown, too old, or never told so much."""
         line = self._lines.get(conversation)
         unfinished = {answer.id: answer for answer in line.answers} if line else {}
         answer = unfinished.get(id) or self._kept.get(id)
         if answer is None or answer.question.conversation != conversation or seq > answer.told:
-            return False
+            return None
+        return answer
+
+    def resume(self, listener: Listener, answer: Answer, seq: int) -> None:
+        """Tell what was missed after event `seq`, then the rest."""
         if not answer.done:
             answer.owner = listener
             self._listen(answer, listener, everything=True)
         answer.replay(listener, seq)
-        return True
 
     def await_closing(self, listener: Listener, conversation: Conversation) -> None:
         """Tell how the unfinished answers end, so that a client that lost its connection does not wait forever."""

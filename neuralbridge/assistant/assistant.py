@@ -23,6 +23,16 @@ class Assistant:
         self._engine = engine
         self._conversations = conversations
 
+    @property
+    def ready(self) -> bool:
+        """Whether the model is loaded. Questions may come before: they wait."""
+        return self._engine.loaded
+
+    @property
+    def names(self) -> list[str]:
+        """The model names that clients may ask for."""
+        return self._names.listed
+
     async def ask(self, question: Question, cancellation: Cancellation) -> AsyncGenerator[AskEvent]:
         """Answer a question: Started, the text as it comes, Answered.
 
@@ -34,6 +44,7 @@ class Assistant:
         if cancellation.requested:
             yield Answered("", receipt)
             return
+        await self._engine.ready()
         sampling = target.sampling(question.params)
         prompt = await self._prompts.build(
             question.conversation, target.system_prompt, question.query, sampling.max_tokens

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from neuralbridge.config import Params
 from neuralbridge.store.conversations import Conversation
+from neuralbridge.types import Params
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Question:
     conversation: Conversation
     query: str
     model: str | None = None
-    params: Params = Params()
+    params: Params = field(default_factory=Params)
     metadata: dict[str, Any] = field(default_factory=dict)
     streamed: bool = False
     tag: Any = None

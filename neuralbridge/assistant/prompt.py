@@ -4,6 +4,7 @@ History is dropped oldest first, at message borders, and never in silence: the r
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from neuralbridge.assistant.template import ChatTemplate, Layout, TemplateFailed
 from neuralbridge.engine.engine import Engine
@@ -88,7 +89,7 @@ def answered(messages: list[Message]) -> list[ChatMessage]:
     """Questions with their answers; a question that got no text of an answer is left out with it."""
     return [
         ChatMessage(message.role, message.content)
-        for question, answer in zip(messages, messages[1:], strict=False)
+        for question, answer in pairwise(messages)
         if question.role == "user" and answer.role == "assistant" and answer.content
         for message in (question, answer)
     ]
@@ -98,7 +99,7 @@ def drop(costs: list[int], budget: int) -> int:
     """How many of the oldest messages to leave out, given the tokens of each; whole turns of two.
 
     Dropping just enough would move the beginning of the prompt with every question, and everything computed for it
-    would be lost each time. So the border moves in steps of `BORDER` messages where at least half the budget stays used.
+    would be lost each time. So the border moves in steps of `BORDER` messages where half the budget stays used.
     """
     fewest = next(at for at in range(0, len(costs) + 2, 2) if sum(costs[at:]) <= budget)
     stepped = -(-fewest // BORDER) * BORDER

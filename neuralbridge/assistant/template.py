@@ -11,6 +11,7 @@ import secrets
 import sys
 from dataclasses import dataclass
 
+from neuralbridge.engine.engine import Engine
 from neuralbridge.errors import EngineFailed
 from neuralbridge.types import Role
 
@@ -36,11 +37,10 @@ class TemplateFailed(EngineFailed):
 
 
 class ChatTemplate:
-    """Renders one template. The same roles give the same layout, so layouts are kept."""
+    """Renders the template of an engine's model. The same roles give the same layout, so layouts are kept."""
 
-    def __init__(self, source: str | None, tokens: dict[str, str]) -> None:
-        self._source = source or CHATML
-        self._tokens = tokens
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._layouts: dict[tuple[Role, ...], Layout] = {}
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
@@ -67,7 +67,8 @@ class ChatTemplate:
         nonce = secrets.token_hex(16)
         marks = [f"content{nonce}x{index}x" for index in range(len(roles))]
         messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
-        reply = await self._ask_child({"template": self._source, "messages": messages, **self._tokens})
+        source = self._engine.chat_template or CHATML
+        reply = await self._ask_child({"template": source, "messages": messages, **self._engine.template_tokens})
         if "error" in reply:
             raise TemplateFailed(f"The model's chat template failed: {reply['error']}")
         return cut(reply["text"], marks)

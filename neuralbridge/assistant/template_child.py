@@ -29,7 +29,7 @@ def render(request: dict[str, Any]) -> str:
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
     environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
     source = request.pop("template")
     return environment.from_string(source).render(add_generation_prompt=True, **request)
 
@@ -40,7 +40,7 @@ def main() -> None:
     for line in sys.stdin:
         try:
             reply = {"text": render(json.loads(line))}
-        except (Exception, MemoryError) as error:  # whatever a template does wrong is an answer to the parent
+        except Exception as error:  # noqa: BLE001  # whatever a template does wrong is an answer to the parent
             reply = {"error": f"{type(error).__name__}: {error}"[:500]}
         print(json.dumps(reply), flush=True)
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from neuralbridge.config import Config, Name, Params
+from neuralbridge.config import Config, Name
 from neuralbridge.errors import ModelNotFound
-from neuralbridge.types import Sampling
+from neuralbridge.types import Params, Sampling
 
 
 @dataclass(frozen=True, slots=True)

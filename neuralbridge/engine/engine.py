@@ -113,6 +113,10 @@ class Engine:
         """Wait until the model is loaded. Raises ModelUnusable."""
         self._runner = await asyncio.shield(self._loaded)
 
+    @property
+    def loaded(self) -> bool:
+        return self._loaded.done() and self._loaded.exception() is None
+
     async def stop(self) -> None:
         """End the thread after its current step and free the model."""
         if self._thread is not None:
@@ -195,7 +199,7 @@ class Engine:
     def _run(self) -> None:
         try:
             runner = self._open_runner()
-        except Exception as error:  # whatever it is, whoever awaits ready() must learn of it
+        except Exception as error:  # noqa: BLE001  # whatever it is, whoever awaits ready() must learn of it
             self._post(self._settle, error)
             return
         self._samplers: dict[int, Sampler] = {}
@@ -243,9 +247,9 @@ class Engine:
                     self._scheduler.submit(sequence)
                     self._samplers[sequence.id] = self._computing.sampler(sequence.sampling)
                 case Cancel(id, quiet):
-                    sequence = self._end(id)
-                    if sequence is not None and not quiet:
-                        self._post(self._deliver, [(id, event) for event in sequence.cancel()])
+                    ended = self._end(id)
+                    if ended is not None and not quiet:
+                        self._post(self._deliver, [(id, event) for event in ended.cancel()])
                 case Shutdown():
                     return False
 

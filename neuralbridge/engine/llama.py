@@ -13,7 +13,7 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 
-from neuralbridge.engine.runner import DecodeFailed, Sampler
+from neuralbridge.engine.runner import DecodeFailed, Sampler, Vocabulary
 from neuralbridge.engine.scheduler import Copy, Share, Trim
 from neuralbridge.errors import ModelUnusable
 from neuralbridge.types import Chosen, Sampling
@@ -22,7 +22,7 @@ MAX_ROWS = 512
 PENALTY_WINDOW = 64  # tokens the repeat penalties look back on, llama.cpp's default
 
 
-@llama_cpp.llama_log_callback
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]  # llama_cpp's is untyped
 def _discard(level: int, text: bytes, user_data: object) -> None:
     """llama.cpp logs every tensor it loads. What matters to an operator comes back as an error code."""
 
@@ -113,7 +113,7 @@ class LlamaSampler:
 
 
 class LlamaRunner:
-    """A model, its context of `cells` cache cells shared by `slots` sequences, and one batch, filled again each step."""
+    """A model, its context of `cells` cache cells shared by `slots` sequences, and a batch, filled again each step."""
 
     def __init__(self, path: Path, slots: int, cells: int) -> None:
         _use_llama()
@@ -127,7 +127,9 @@ class LlamaRunner:
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = llama_cpp.llama_batch_init(MAX_ROWS, 0, 1)
         self._outputs: list[int] = []
-        self.vocabulary = LlamaVocabulary(self._model)
+        vocabulary = LlamaVocabulary(self._model)
+        self.vocabulary: Vocabulary = vocabulary
+        self._vocabulary_size = vocabulary.size
         self.slots = slots
         self.cells: int = llama_cpp.llama_n_ctx(self._context)
         self.max_rows = MAX_ROWS
@@ -135,10 +137,10 @@ class LlamaRunner:
         self.can_trim = not recurrent
         template = llama_cpp.llama_model_chat_template(self._model, None)
         self.chat_template: str | None = template.decode("utf-8", "replace") if template else None
-        self.template_tokens = self.vocabulary.template_tokens()
+        self.template_tokens = vocabulary.template_tokens()
 
     @staticmethod
-    def _context_parameters(slots: int, cells: int) -> "llama_cpp.llama_context_params":
+    def _context_parameters(slots: int, cells: int) -> object:
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx = cells
         parameters.n_batch = parameters.n_ubatch = MAX_ROWS
@@ -183,7 +185,7 @@ class LlamaRunner:
     def choose(self, samplers: list[Sampler]) -> list[Chosen]:
         chosen = []
         logits = np.ctypeslib.as_array(
-            llama_cpp.llama_get_logits(self._context), shape=(len(self._outputs), self.vocabulary.size)
+            llama_cpp.llama_get_logits(self._context), shape=(len(self._outputs), self._vocabulary_size)
         )
         for row, output, sampler in zip(logits, self._outputs, samplers, strict=True):
             assert isinstance(sampler, LlamaSampler)
@@ -192,7 +194,7 @@ class LlamaRunner:
         return chosen
 
     def sampler(self, sampling: Sampling) -> LlamaSampler:
-        return LlamaSampler(sampling, self.vocabulary.size)
+        return LlamaSampler(sampling, self._vocabulary_size)
 
     def close(self) -> None:
         llama_cpp.llama_batch_free(self._batch)
@@ -207,7 +209,7 @@ def log_probability(logits: "np.ndarray[tuple[int], np.dtype[np.float32]]", toke
 
 
 def _can_load(path: str) -> bool:
-    """What the probe's child does: load the weights and let go of them. Without a GPU, so that it costs no GPU memory."""
+    """What the probe's child does: load the weights and let go of them. Without a GPU, whose memory it would take."""
     _use_llama()
     parameters = llama_cpp.llama_model_default_params()
     parameters.n_gpu_layers = 0

@@ -33,4 +33,3 @@ def probe(path: Path, mend: str) -> None:
     if child.returncode != 0:
         why = "ended the loader" if child.returncode < 0 else "is incomplete or damaged"
         raise ModelUnusable(f"{path}: the model file {why} ({path.stat().st_size:,} bytes). Run: {mend}")
-

@@ -34,7 +34,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One sequence's part of a batch: tokens from `position` on. With `sampled`, its next token is chosen afterwards."""
+    """One sequence's part of a batch: tokens from `position` on. With `sampled` its next token is chosen afterwards."""
 
     sequence: Sequence
     slot: int
@@ -184,7 +184,9 @@ class Scheduler:
             length = slot.common_prefix(sequence.tokens[:-1])
             return length if self._can_trim or length == len(slot.tokens) else 0
 
-        return max(((slot, reusable(slot)) for slot in self._slots), key=lambda found: (found[1], -len(found[0].tokens)))
+        return max(
+            ((slot, reusable(slot)) for slot in self._slots), key=lambda found: (found[1], -len(found[0].tokens))
+        )
 
     def _emptiest(self, idle: list[Slot], donor: Slot) -> Slot:
         """The idle slot whose loss costs least: an empty one, or the least recently used; the donor last of all."""

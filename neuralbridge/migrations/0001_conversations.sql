@@ -19,7 +19,7 @@ CREATE TABLE messages (
     role TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
     content TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('complete', 'streaming', 'cancelled', 'interrupted', 'error')),
-    metadata TEXT NOT NULL CHECK (json_valid(metadata)),
+    metadata TEXT NOT NULL,                 -- JSON
     created_at TEXT NOT NULL
 ) STRICT;
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from neuralbridge.database import Database
-from neuralbridge.types import Role, Status
+from neuralbridge.types import Speaker, Status
 
 BRANCH = """
     WITH RECURSIVE branch (id, uid, parent, depth, role, content, status, metadata, created_at) AS (
@@ -39,7 +39,7 @@ class Message:
     uid: str
     parent: str | None
     position: int
-    role: Role
+    role: Speaker
     content: str
     status: Status
     metadata: dict[str, Any]
@@ -68,12 +68,14 @@ class Conversations:
     async def mark_interrupted(self) -> int:
         """What was streaming when the server ended will not go on. Returns how many answers that were."""
         return await self._database.write(
-            lambda connection: connection.execute(
-                """
+            lambda connection: (
+                connection.execute(
+                    """
                 UPDATE messages SET status = 'interrupted', metadata = json_set(metadata, '$.finish_reason', 'error')
                 WHERE status = 'streaming'
                 """
-            ).rowcount
+                ).rowcount
+            )
         )
 
     async def begin(
@@ -127,7 +129,7 @@ class Conversations:
                 ).fetchone()
                 leaf = row[0] if row else None
             rows = connection.execute(BRANCH, {"leaf": leaf, "limit": limit}).fetchall()
-            return [Message(*row[:6], json.loads(row[6]), row[7]) for row in rows]
+            return [message(row) for row in rows]
 
         return await self._database.read(query)
 
@@ -149,7 +151,7 @@ class Conversations:
         conversation: int,
         now: str,
         parent: int | None,
-        role: Role,
+        role: Speaker,
         content: str,
         status: Status,
         metadata: dict[str, Any],
@@ -164,6 +166,11 @@ class Conversations:
             (uid, conversation, parent, parent, role, content, status, json.dumps(metadata), now),
         )
         return row.lastrowid, uid
+
+
+def message(row: tuple[str, str | None, int, Speaker, str, Status, str, str]) -> Message:
+    uid, parent, position, role, content, status, metadata, created_at = row
+    return Message(uid, parent, position, role, content, status, json.loads(metadata), created_at)
 
 
 def find(connection: sqlite3.Connection, conversation: Conversation) -> tuple[int, int | None] | None:

@@ -1,0 +1,164 @@
+"""What the server says on the channel. The models are the documentation: docs/wire.md is generated from them."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from neuralbridge.errors import Overloaded, QueryTooLong
+from neuralbridge.protocol.failure import describe
+
+
+class Push(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    def payload(self) -> dict[str, Any]:
+        return self.model_dump(exclude_unset=True)
+
+
+class OfQuestion(Push):
+    """Carried by every event of a question."""
+
+    stream_id: str = Field(description="the question's name, for `stop` and `resume`")
+    ref: Any = Field(description="the ref of the push that asked")
+    seq: int = Field(description="number of this event within the question, from 1")
+
+
+class TokenCounts(BaseModel):
+    prompt: int
+    cached: int = Field(description="of the prompt, found computed from earlier")
+    completion: int = Field(description="computed for the answer, its end token included")
+
+
+class Metadata(BaseModel):
+    """How an answer came about."""
+
+    source: str = Field(description='"llm": the model')
+    confidence_score: float = Field(
+        ge=0, le=1, description="geometric mean of the probabilities the model gave the tokens it chose"
+    )
+    processing_time_ms: int
+    rag_context_used: int = Field(description="passages in the prompt")
+    model_used: str = Field(description="the local model that answered")
+    model_requested: str = Field(description="the name asked for, or the default's")
+    tokens: TokenCounts
+    finish_reason: Literal["stop", "length", "cancelled", "error"]
+    messages_omitted: int = Field(description="messages of the conversation that did not fit the prompt")
+    message_id: str | None = Field(description="the answer's id in the history")
+
+
+class Queued(OfQuestion):
+    """`queued`: another question of this conversation is being answered. Said again when the place changes."""
+
+    place: int = Field(description="1 is next")
+
+
+class StreamStart(OfQuestion):
+    query: str
+    timestamp: str
+
+
+class StreamToken(OfQuestion):
+    token: str = Field(description="append it as it is; all together are the answer, exactly")
+
+
+class StreamComplete(OfQuestion):
+    response: str
+    metadata: Metadata
+    timestamp: str
+
+
+class Response(StreamComplete):
+    """`response`: the whole answer to a `query`."""
+
+
+class StreamError(Push):
+    """`stream_error`, for a stream: refused (then without stream_id and seq), or ended by a failure."""
+
+    error: str = Field(description="a sentence for a person")
+    code: str
+    message: str
+    reason: str | None = None
+    retry_after_ms: int | None = None
+    stream_id: str | None = None
+    ref: Any = None
+    seq: int | None = None
+
+
+class Error(Push):
+    """`error`, for everything else."""
+
+    error: str = Field(description="the code")
+    message: str = Field(description="a sentence for a person")
+    reason: str | None = None
+    event: Any = Field(None, description="the event that is not known")
+    retry_after_ms: int | None = None
+    stream_id: str | None = None
+    ref: Any = None
+    seq: int | None = None
+
+
+class QuestionAsked(Push):
+    """`question`, to followers: another device asked."""
+
+    stream_id: str
+    query: str
+    timestamp: str
+
+
+class HistoryMessage(BaseModel):
+    id: str
+    parent: str | None
+    role: Literal["user", "assistant"]
+    content: str
+    status: Literal["complete", "streaming", "cancelled", "interrupted", "error"]
+    metadata: dict[str, Any] = Field(description="of an answer: as in `response`; of a question: what its client sent")
+    timestamp: str
+
+
+class History(Push):
+    messages: list[HistoryMessage] = Field(description="oldest first")
+    total_messages: int
+
+
+class Pong(Push):
+    timestamp: str
+
+
+def error_push(error: Exception, **more: Any) -> Error:
+    failure = describe(error)
+    said = {"error": failure.code, "message": failure.message, "reason": reason(error)}
+    return Error.model_validate({**said, **retry(error), **more})
+
+
+def stream_error_push(error: Exception, **more: Any) -> StreamError:
+    failure = describe(error)
+    said = {"error": failure.message, "code": failure.code, "message": failure.message, "reason": reason(error)}
+    return StreamError.model_validate({**said, **retry(error), **more})
+
+
+def unknown_event(event: Any, ref: Any) -> Error:
+    shown = str(event)[:80]
+    return Error(error="unknown_event", message=f"There is no event {shown!r} on this channel.", event=event, ref=ref)
+
+
+def reason(error: Exception) -> str:
+    """The original wrote its reasons as Elixir atoms; the one its clients may know keeps its name."""
+    return ":query_too_long" if isinstance(error, QueryTooLong) else f":{describe(error).code}"
+
+
+def retry(error: Exception) -> dict[str, int]:
+    return {"retry_after_ms": error.retry_after_ms} if isinstance(error, Overloaded) else {}
+
+
+PUSHES: dict[str, type[Push]] = {
+    "response": Response,
+    "stream_start": StreamStart,
+    "stream_token": StreamToken,
+    "stream_complete": StreamComplete,
+    "stream_error": StreamError,
+    "queued": Queued,
+    "question": QuestionAsked,
+    "history": History,
+    "pong": Pong,
+    "error": Error,
+}

@@ -1,0 +1,91 @@
+"""What clients ask on the channel, parsed once into types. Unknown keys are ignored: clients send many."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from neuralbridge.errors import InvalidParams, InvalidQuery, QueryTooLong
+from neuralbridge.protocol.frames import Json
+from neuralbridge.types import Params
+
+LONGEST_QUERY = 32_000  # characters
+LONGEST_SESSION_ID = 255  # characters, as the original's database had it
+Request = TypeVar("Request", bound=BaseModel)
+
+
+class Wanted(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+
+class QueryRequest(Params):
+    """`query` and `stream_query`. A parameter that is null counts as absent."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    query: str = Field(description=f"a text of 1 to {LONGEST_QUERY:,} characters")
+    model: str | None = Field(None, min_length=1, max_length=200, description="a model name of 1 to 200 characters")
+    metadata: dict[str, Any] | None = Field(None, description="an object")
+
+    @property
+    def params(self) -> Params:
+        return Params.model_construct(**{name: getattr(self, name) for name in Params.model_fields})
+
+
+class HistoryRequest(Wanted):
+    """`get_history`: the last messages, or those before one of them."""
+
+    limit: int = Field(50, ge=1, le=500, description="a whole number from 1 to 500")
+    before: str | None = Field(None, description="the id of a message")
+
+
+class StopRequest(Wanted):
+    """`stop`: the running answer, or the one named."""
+
+    stream_id: str | None = Field(None, description="a stream_id")
+
+
+class ResumePoint(Wanted):
+    """Where a client's connection broke: the last event it got of an answer."""
+
+    stream_id: str = Field(description="a stream_id")
+    seq: int = Field(ge=0, description="the seq of the last event received")
+
+
+class JoinRequest(Wanted):
+    """The payload of `phx_join`. What is not understood is not held against the client."""
+
+    user_id: Any = Field(None, description="a label for the user")
+    resume: Any = Field(None, description="{stream_id, seq}: go on after this event")
+    follow: Any = Field(None, description="true: hear also what other devices of this conversation ask and get")
+
+
+def parse_query(payload: Json) -> QueryRequest:
+    """Raises InvalidQuery for the text, InvalidParams naming the first wrong field and its range."""
+    if not isinstance(payload, dict):
+        raise InvalidQuery("The payload must be an object with a query.")
+    query = payload.get("query")
+    if not isinstance(query, str) or not query.strip():
+        raise InvalidQuery("The query must be a text that is not blank.")
+    if len(query) > LONGEST_QUERY:
+        raise QueryTooLong(f"The query has {len(query):,} characters; at most {LONGEST_QUERY:,} are allowed.")
+    return parse(QueryRequest, payload)
+
+
+def parse(model: type[Request], payload: Json) -> Request:
+    """A request of the given kind. Raises InvalidParams naming the first wrong field, its value and its range."""
+    try:
+        return model.model_validate(payload if isinstance(payload, dict) else {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        value = repr(payload[name])
+        shown = value if len(value) <= 60 else value[:57] + "..."
+        raise InvalidParams(f"{name} must be {model.model_fields[name].description}, not {shown}.") from error
+
+
+def parse_resume(join: JoinRequest) -> ResumePoint | None:
+    """Where to resume; None when the client did not say, or said nothing that can be understood."""
+    try:
+        return ResumePoint.model_validate(join.resume)
+    except ValidationError:
+        return None

@@ -1,0 +1,69 @@
+"""Runs the application: listen, say so, serve until told to stop."""
+
+import asyncio
+import logging
+import signal
+from concurrent.futures import Future
+from pathlib import Path
+
+from aiohttp import web
+
+from neuralbridge.app import ENGINE, build_app, llama_runner
+from neuralbridge.config import Config
+from neuralbridge.errors import StartRefused
+from neuralbridge.protocol.handshake import Doors
+from neuralbridge.web.keys import SERVICES
+
+logger = logging.getLogger(__name__)
+
+KEEPALIVE_SECONDS = 15.0  # also the time a client has to send its headers
+SHUTDOWN_SECONDS = 5.0
+
+
+async def serve(config: Config, data: Path, model_path: Path, probed: "Future[None]") -> None:
+    """Serve until SIGTERM or SIGINT. Listens once the probe of the model file is good; the model loads behind that.
+
+    Raises StartRefused.
+    """
+    (model,) = config.models.values()
+    app = build_app(config, data, llama_runner(model_path, model))
+    # handler_cancellation: a client that leaves while it still waits is noticed at once, not at the next write
+    runner = web.AppRunner(app, handler_cancellation=True, keepalive_timeout=KEEPALIVE_SECONDS, access_log=None)
+    await asyncio.wrap_future(probed)
+    try:
+        await runner.setup()
+        port = await listen(runner, config)
+        doors = Doors(port, config.server.host, config.server.allowed_hosts, config.server.allowed_origins)
+        app[SERVICES].doors = doors
+        host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
+        print(f"listening on http://{host}:{port}", flush=True)
+        await stop_or_failure(app)
+    finally:
+        await runner.cleanup()
+
+
+async def listen(runner: web.AppRunner, config: Config) -> int:
+    """Open the port; the port that it is. Raises StartRefused when it is taken."""
+    server = config.server
+    site = web.TCPSite(runner, server.host, server.port, shutdown_timeout=SHUTDOWN_SECONDS)
+    try:
+        await site.start()
+    except OSError as error:
+        raise StartRefused(f"{server.host}:{server.port} cannot be listened on ({error.strerror}).") from error
+    address: tuple[str, int] = runner.addresses[0]
+    return address[1]
+
+
+async def stop_or_failure(app: web.Application) -> None:
+    """Wait for a signal to stop; a second one ends the process at once. A model that cannot be loaded ends it too."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    loop.add_signal_handler(signal.SIGHUP, logger.info, "SIGHUP is ignored")
+    async with asyncio.TaskGroup() as tasks:
+        ready = tasks.create_task(app[ENGINE].ready())
+        await stopped.wait()
+        ready.cancel()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)

@@ -1,0 +1,1 @@
+"""aiohttp in, aiohttp out: sockets, routes, static files. No SQL, no prompts, no engine."""

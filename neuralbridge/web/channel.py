@@ -1,0 +1,192 @@
+"""One joined channel `proxy:<session_id>`: carries out what its client asks, and tells it what it hears."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from neuralbridge.assistant.answers import Answer, Answers
+from neuralbridge.assistant.events import Answered, AnswerEvent, Asked, Failed, Question, Queued, Started, Text
+from neuralbridge.errors import BridgeError
+from neuralbridge.protocol import pushes
+from neuralbridge.protocol.frames import Json
+from neuralbridge.protocol.requests import (
+    HistoryRequest,
+    JoinRequest,
+    StopRequest,
+    parse,
+    parse_query,
+    parse_resume,
+)
+from neuralbridge.protocol.session import Received
+from neuralbridge.store.conversations import Conversation, Conversations, Message, timestamp
+
+logger = logging.getLogger(__name__)
+
+EVENTS_QUEUED = 1_000  # of a client that sends faster than it is served; then its socket is not read on
+
+Push = Callable[[str, dict[str, Any]], None]
+
+
+class ProxyChannel:
+    """`push` sends an event to the client; `crashed` is told when a mistake of ours ends the channel."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        answers: Answers,
+        conversations: Conversations,
+        push: Push,
+        crashed: Callable[[], None],
+    ) -> None:
+        self._conversation = conversation
+        self._answers = answers
+        self._conversations = conversations
+        self._push = push
+        self._crashed = crashed
+        self._label: str | None = None
+        self._received: asyncio.Queue[Received] = asyncio.Queue(EVENTS_QUEUED)
+        self._worker: asyncio.Task[None] | None = None
+
+    # Coming and going, called by the connection
+
+    def join(self, request: JoinRequest, user_id: str | None, accept: Callable[[dict[str, Any]], None]) -> None:
+        """Answer the join, then tell what was missed. Synchronous: nothing can happen in between."""
+        wanted = request.user_id
+        self._label = str(wanted) if isinstance(wanted, str | int) and wanted != "" else user_id
+        point = parse_resume(request)
+        answer = self._answers.find(self._conversation, point.stream_id, point.seq) if point else None
+        response = {
+            "status": "connected",
+            "session_id": self._conversation.session_id,
+            "running": self._answers.running(self._conversation),
+        }
+        if request.resume is not None:
+            response["resume"] = "ok" if answer else "gone"
+        accept(response)
+        if answer is not None and point is not None:
+            self._answers.resume(self, answer, point.seq)
+        if request.follow is True:
+            self._answers.follow(self, self._conversation)
+        self._answers.await_closing(self, self._conversation)
+        self._worker = asyncio.create_task(self._work())
+
+    def leave(self) -> None:
+        """The client left: what it asked ends."""
+        self._answers.leave(self, self._conversation)
+        self._end_work()
+
+    def drop(self) -> None:
+        """The client is gone, or has joined anew: what it asked goes on."""
+        self._answers.drop(self, self._conversation)
+        self._end_work()
+
+    async def receive(self, received: Received) -> None:
+        await self._received.put(received)
+
+    def _end_work(self) -> None:
+        if self._worker is not None and self._worker is not asyncio.current_task():
+            self._worker.cancel()
+
+    # What the client asks
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                await self._handle(await self._received.get())
+        except Exception:
+            logger.exception("a channel crashed", extra={"session_id": self._conversation.session_id})
+            self.drop()
+            self._crashed()
+
+    async def _handle(self, received: Received) -> None:
+        ref, payload = received.ref, received.payload
+        match received.event if not isinstance(payload, bytes) else None:
+            case "ping":
+                self._push("pong", pushes.Pong(timestamp=timestamp()).payload())
+            case "query":
+                self._ask(ref, payload, streamed=False)
+            case "stream_query":
+                self._ask(ref, payload, streamed=True)
+            case "get_history":
+                await self._tell_history(ref, payload)
+            case "stop":
+                self._stop(ref, payload)
+            case "access_token":
+                pass  # Supabase's client sends it with every token refresh; an error would reach the application
+            case _:
+                self._push("error", pushes.unknown_event(received.event, ref).payload())
+
+    def _ask(self, ref: Json, payload: Json, streamed: bool) -> None:
+        try:
+            request = parse_query(payload)
+            metadata = {"user_id": self._label, **(request.metadata or {})} if self._label else request.metadata or {}
+            question = Question(
+                self._conversation, request.query, request.model, request.params, metadata, streamed, tag=ref
+            )
+            self._answers.ask(question, self)
+        except BridgeError as error:
+            self._push(*failed(error, streamed, ref=ref))
+
+    async def _tell_history(self, ref: Json, payload: Json) -> None:
+        try:
+            wanted = parse(HistoryRequest, payload)
+        except BridgeError as error:
+            self._push("error", pushes.error_push(error, ref=ref).payload())
+            return
+        messages = await self._conversations.branch(self._conversation, wanted.limit, wanted.before)
+        total = await self._conversations.length(self._conversation)
+        history = pushes.History(messages=[history_message(message) for message in messages], total_messages=total)
+        self._push("history", history.payload())
+
+    def _stop(self, ref: Json, payload: Json) -> None:
+        try:
+            self._answers.stop(self._conversation, parse(StopRequest, payload).stream_id)
+        except BridgeError as error:
+            self._push("error", pushes.error_push(error, ref=ref).payload())
+
+    # What it is told
+
+    def hear(self, answer: Answer, seq: int | None, event: AnswerEvent) -> None:
+        self._push(*told(answer, seq, event))
+
+
+def told(answer: Answer, seq: int | None, event: AnswerEvent) -> tuple[str, dict[str, Any]]:
+    """An answer's event in the words of the wire."""
+    streamed = answer.question.streamed
+    of = {"stream_id": answer.id, "ref": answer.question.tag, "seq": seq}
+    match event:
+        case Text(text):
+            return "stream_token", pushes.StreamToken(token=text, **of).payload()
+        case Started():
+            start = pushes.StreamStart(query=answer.question.query, timestamp=timestamp(), **of)
+            return "stream_start", start.payload()
+        case Answered(text, receipt):
+            name, model = ("stream_complete", pushes.StreamComplete) if streamed else ("response", pushes.Response)
+            metadata = pushes.Metadata.model_validate(receipt, from_attributes=True)
+            return name, model(response=text, metadata=metadata, timestamp=timestamp(), **of).payload()
+        case Failed(error):
+            return failed(error, streamed, **of)
+        case Queued(place):
+            return "queued", pushes.Queued(place=place, **of).payload()
+        case Asked():
+            asked = pushes.QuestionAsked(stream_id=answer.id, query=answer.question.query, timestamp=timestamp())
+            return "question", asked.payload()
+
+
+def failed(error: Exception, streamed: bool, **of: Any) -> tuple[str, dict[str, Any]]:
+    if streamed:
+        return "stream_error", pushes.stream_error_push(error, **of).payload()
+    return "error", pushes.error_push(error, **of).payload()
+
+
+def history_message(message: Message) -> pushes.HistoryMessage:
+    return pushes.HistoryMessage(
+        id=message.uid,
+        parent=message.parent,
+        role=message.role,
+        content=message.content,
+        status=message.status,
+        metadata={**message.metadata, "status": message.status},
+        timestamp=message.created_at,
+    )

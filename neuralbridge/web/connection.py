@@ -1,0 +1,100 @@
+"""One client, whatever its transport: its Phoenix session, and a channel for each topic it joined."""
+
+from collections.abc import Callable
+from functools import partial
+
+from neuralbridge.assistant.answers import Answers
+from neuralbridge.protocol.requests import LONGEST_SESSION_ID, JoinRequest
+from neuralbridge.protocol.session import Channel, Event, JoinRequested, Left, Received, Replaced, Session
+from neuralbridge.store.conversations import Conversation, Conversations
+from neuralbridge.web.channel import ProxyChannel
+
+LOCAL_USER = "local"  # without authentication everyone is this one; `user_id` is a label
+
+
+class Connection:
+    """`send` takes text frames, must not block, and is called in the order the client is to see them."""
+
+    def __init__(
+        self,
+        version: int,
+        user_id: str | None,
+        answers: Answers,
+        conversations: Conversations,
+        send: Callable[[list[str]], None],
+    ) -> None:
+        self._session = Session(version)
+        self._user_id = user_id
+        self._answers = answers
+        self._conversations = conversations
+        self._send = send
+        self._channels: dict[Channel, ProxyChannel] = {}
+
+    async def receive(self, message: str | bytes) -> None:
+        """Act on one message. Raises Malformed."""
+        if isinstance(message, str):
+            events = self._session.receive_text(message)
+        else:
+            events = self._session.receive_binary(message)
+        self._flush()
+        for event in events:
+            await self._act(event)
+
+    def close(self) -> None:
+        """The client is gone. Its answers go on."""
+        for channel in self._channels.values():
+            channel.drop()
+        self._channels.clear()
+
+    async def _act(self, event: Event) -> None:
+        match event:
+            case JoinRequested():
+                self._join(event)
+            case Received(channel):
+                await self._channels[channel].receive(event)
+            case Left(channel):
+                self._channels.pop(channel).leave()
+            case Replaced(channel):
+                self._channels.pop(channel).drop()
+
+    def _join(self, join: JoinRequested) -> None:
+        session_id = join.channel.session_id
+        if not isinstance(join.payload, dict):
+            self._session.refuse(join, "join crashed")
+        elif len(session_id) > LONGEST_SESSION_ID or "\0" in session_id:
+            self._session.refuse(join, "failed_to_start_conversation")
+        else:
+            self._open(join)
+        self._flush()
+
+    def _open(self, join: JoinRequested) -> None:
+        channel = join.channel
+        handler = ProxyChannel(
+            Conversation(LOCAL_USER, channel.session_id),
+            self._answers,
+            self._conversations,
+            push=partial(self._push, channel),
+            crashed=partial(self._crash, channel),
+        )
+
+        def accept(response: dict[str, object]) -> None:
+            for event in self._session.accept(join, response):
+                assert isinstance(event, Replaced)
+                self._channels.pop(event.channel).drop()
+            self._channels[channel] = handler
+
+        handler.join(JoinRequest.model_validate(join.payload), self._user_id, accept)
+
+    def _push(self, channel: Channel, event: str, payload: dict[str, object]) -> None:
+        self._session.push(channel, event, payload)
+        self._flush()
+
+    def _crash(self, channel: Channel) -> None:
+        self._channels.pop(channel, None)
+        self._session.crash(channel)
+        self._flush()
+
+    def _flush(self) -> None:
+        frames = self._session.frames_to_send()
+        if frames:
+            self._send(frames)

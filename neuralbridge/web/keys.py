@@ -1,0 +1,25 @@
+"""The doorway from handlers to the object graph that `app.py` builds."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from neuralbridge.assistant.answers import Answers
+from neuralbridge.assistant.assistant import Assistant
+from neuralbridge.config import Config
+from neuralbridge.protocol.handshake import Doors
+from neuralbridge.store.conversations import Conversations
+
+
+@dataclass(slots=True)
+class Services:
+    """What handlers may use. `doors` is known once the server listens: it has the port."""
+
+    config: Config
+    assistant: Assistant
+    answers: Answers
+    conversations: Conversations
+    doors: Doors
+
+
+SERVICES = web.AppKey("services", Services)

@@ -1,0 +1,69 @@
+"""The server as tests see it: everything real but the model."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer, unused_port
+
+from neuralbridge.app import build_app
+from neuralbridge.config import Config
+from neuralbridge.protocol.handshake import Doors
+from neuralbridge.web.keys import SERVICES
+from tests.fakes import FakeRunner
+from tests.phoenix_client import PhoenixClient
+
+SETTINGS: dict[str, Any] = {
+    "version": 1,
+    "models": {"small": {"path": "models/small.gguf", "system_prompt": "Be brief."}},
+    "model_list": [{"model_name": "gpt-4", "use": "small"}],
+    "routing": {"default": "gpt-4"},
+}
+
+
+@dataclass
+class Served:
+    """A running server: where it is, the fake model in it, and how to connect."""
+
+    url: str
+    runner: FakeRunner
+    server: TestServer
+
+    def client(self, params: str = "vsn=2.0.0&user_id=u", headers: dict[str, str] | None = None) -> PhoenixClient:
+        return PhoenixClient(self.url, params, headers)
+
+    async def stop(self) -> None:
+        self.runner.release()
+        await self.server.close()
+
+
+Serve = Callable[..., Awaitable[Served]]
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+    """Start servers: `await serve(runner=..., **sections of the configuration)`; all are stopped afterwards."""
+    started: list[Served] = []
+
+    async def start(runner: FakeRunner | None = None, **sections: Any) -> Served:
+        runner = runner or FakeRunner()
+        config = Config.model_validate({**SETTINGS, **sections})
+        app = build_app(config, tmp_path / "data", lambda: runner)
+        port = unused_port()
+        app[SERVICES].doors = Doors(port, "127.0.0.1", config.server.allowed_hosts, config.server.allowed_origins)
+        server = TestServer(app, port=port)
+        await server.start_server()
+        served = Served(f"http://127.0.0.1:{port}", runner, server)
+        started.append(served)
+        return served
+
+    yield start
+    for served in started:
+        await served.stop()
+
+
+@pytest.fixture
+async def served(serve: Serve) -> Served:
+    return await serve()

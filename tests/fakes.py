@@ -1,0 +1,133 @@
+"""A scripted model for the layers above it. What it says next depends only on what its cache holds, so a mistake in the
+book of slots and cells shows as a wrong answer.
+
+Its vocabulary is bytes, plus the two control tokens of ChatML.
+"""
+
+import re
+import threading
+from collections.abc import Callable
+
+from neuralbridge.engine.runner import DecodeFailed, Sampler
+from neuralbridge.engine.scheduler import Copy, Share, Trim
+from neuralbridge.types import Chosen, Sampling
+
+START, END = 256, 257
+CONTROL = {"<|im_start|>": START, "<|im_end|>": END}
+LOGPROB = -0.25
+GATE_SECONDS = 30.0
+
+
+class FakeVocabulary:
+    first: int | None = None
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        parts = re.split("|".join(map(re.escape, CONTROL)), text) if special else [text]
+        marks = re.findall("|".join(map(re.escape, CONTROL)), text) if special else []
+        tokens = list(parts[0].encode())
+        for mark, part in zip(marks, parts[1:], strict=True):
+            tokens += [CONTROL[mark], *part.encode()]
+        return tokens
+
+    def piece(self, token: int) -> bytes:
+        return bytes([token]) if token < START else b""
+
+    def is_end(self, token: int) -> bool:
+        return token == END
+
+
+class FakeSampler:
+    def __init__(self, sampling: Sampling) -> None:
+        self.sampling = sampling
+        self.closed = False
+
+    def close(self) -> None:
+        assert not self.closed
+        self.closed = True
+
+
+def echo(question: str) -> str:
+    return f"You asked: {question}"
+
+
+class FakeRunner:
+    """`reply` maps the last question to the answer. `hold` stops the steps; `step` lets some happen."""
+
+    def __init__(self, slots: int = 4, cells: int = 4096, reply: Callable[[str], str] = echo) -> None:
+        self.vocabulary = FakeVocabulary()
+        self.chat_template: str | None = None
+        self.template_tokens = {"bos_token": "", "eos_token": "<|im_end|>"}
+        self.slots = slots
+        self.cells = cells
+        self.max_rows = 512
+        self.can_trim = True
+        self.reply = reply
+        self.fails: Callable[[Share], bool] = lambda share: False
+        self.decoded = 0  # tokens computed so far
+        self.samplers: list[FakeSampler] = []
+        self.closed = False
+        self._cache: dict[int, list[int]] = {slot: [] for slot in range(slots)}
+        self._outputs: list[int] = []
+        self._open = threading.Event()
+        self._open.set()
+        self._permits = threading.Semaphore(0)
+
+    # For tests
+
+    def hold(self) -> None:
+        """From now on a step happens only when `step` allows it."""
+        self._open.clear()
+
+    def step(self, amount: int = 1) -> None:
+        self._permits.release(amount)
+
+    def release(self) -> None:
+        self._open.set()
+        self._permits.release()
+
+    # For the engine
+
+    def edit(self, edit: Trim | Copy) -> None:
+        match edit:
+            case Trim(slot, length):
+                assert length <= len(self._cache[slot])
+                del self._cache[slot][length:]
+            case Copy(source, target, length):
+                assert not self._cache[target], "a copy goes to an empty slot"
+                assert length <= len(self._cache[source])
+                self._cache[target] = self._cache[source][:length]
+
+    def decode(self, shares: list[Share], threads: int) -> None:
+        if not self._open.is_set():
+            assert self._permits.acquire(timeout=GATE_SECONDS), "no test let the step happen"
+        if any(self.fails(share) for share in shares):
+            raise DecodeFailed("the fake was told to fail")
+        assert sum(len(share.tokens) for share in shares) <= self.max_rows
+        for share in shares:
+            assert share.position == len(self._cache[share.slot]), "positions follow each other"
+            self._cache[share.slot] += share.tokens
+            self.decoded += len(share.tokens)
+        self._outputs = [share.slot for share in shares if share.sampled]
+
+    def choose(self, samplers: list[Sampler]) -> list[Chosen]:
+        assert len(samplers) == len(self._outputs)
+        assert not any(isinstance(sampler, FakeSampler) and sampler.closed for sampler in samplers)
+        return [Chosen(self._next(self._cache[slot]), LOGPROB) for slot in self._outputs]
+
+    def sampler(self, sampling: Sampling) -> Sampler:
+        sampler = FakeSampler(sampling)
+        self.samplers.append(sampler)
+        return sampler
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _next(self, tokens: list[int]) -> int:
+        """The next byte of the reply to the last question in the cache."""
+        marks = [at for at, token in enumerate(tokens) if token == START]
+        if len(marks) < 2:
+            return END
+        asked = bytes(tokens[marks[-2] + 1 : marks[-1] - 2]).decode()  # before "<|im_end|>\n"
+        said = bytes(tokens[marks[-1] + 1 :]).removeprefix(b"assistant\n")
+        reply = self.reply(asked.removeprefix("user\n")).encode()
+        return reply[len(said)] if len(said) < len(reply) else END

@@ -79,6 +79,7 @@ class Shell:
         self._stage = stage
         self._lock = lock
         self._began = time.monotonic()
+        self._counts = sys.stderr.isatty()
         # After an interruption pip may take half a package for a whole one.
         self._force = ["--force-reinstall"] if stage.started.exists() else []
 
@@ -96,8 +97,7 @@ class Shell:
 
     def openly(self, *command: str | Path) -> None:
         """Runs a command that tells of its progress itself."""
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
+        self.end_line()
         if self._start(command, sys.stderr.fileno(), {}).wait() != 0:
             raise SetupFailed(f"see the line above - {self._stage.mend}")
 
@@ -105,6 +105,12 @@ class Shell:
         """Installs with .venv's own pip; the user's pip configuration applies, except where it leads out of .venv."""
         options = ("--no-input", "--disable-pip-version-check", "--no-warn-script-location", *self._force)
         self(PYTHON, "-m", "pip", "install", *options, *arguments, PIP_USER="0", **environment)
+
+    def end_line(self) -> None:
+        """Ends the line that counts the seconds, once; in a log there is none."""
+        if self._counts:
+            print(file=sys.stderr)
+        self._counts = False
 
     def _start(
         self, command: tuple[str | Path, ...], output: int, environment: dict[str, str]
@@ -127,7 +133,7 @@ class Shell:
             try:
                 return process.wait(timeout=1)
             except subprocess.TimeoutExpired:
-                if sys.stderr.isatty():
+                if self._counts:
                     seconds = time.monotonic() - self._began
                     print(f"\rset-up: {self._stage.says} ({seconds:.0f} s)", end="", file=sys.stderr, flush=True)
 
@@ -292,8 +298,7 @@ def bring(wanted: list[Stage]) -> None:
 
 
 def bring_one(stage: Stage, held: int) -> None:
-    at_terminal = sys.stderr.isatty()
-    print(f"set-up: {stage.says}", end="" if at_terminal else "\n", file=sys.stderr, flush=True)
+    print(f"set-up: {stage.says}", end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
     shell = Shell(stage, held)
     stage.started.touch()
     stage.stamp.unlink(missing_ok=True)
@@ -303,8 +308,7 @@ def bring_one(stage: Stage, held: int) -> None:
     except (SetupFailed, OSError) as error:
         raise SetupFailed(f'"{stage.name}" failed: {error}') from error
     finally:
-        if at_terminal:
-            print(file=sys.stderr)
+        shell.end_line()
     new = stage.stamp.with_suffix(".new")
     new.write_text(stage.describe())
     new.replace(stage.stamp)

@@ -1,0 +1,192 @@
+// One conversation as the page shows it, and what each event makes of it. Pure: no DOM, no network, no clock.
+
+import { merged, prepended, turnsOf } from "./history.js";
+import { endOf, isLive, newTurn } from "./turn.js";
+
+export function startConversation({ draft = "", previous = null } = {}) {
+  return {
+    connection: { is: "connecting" },
+    loaded: false, // the history has been read at least once
+    total: 0, // messages in the history, shown or not
+    turns: [],
+    previous, // the session to go back to from an empty page
+    draft,
+    notice: null, // a failure that belongs to no turn: {code, sentence}
+  };
+}
+
+/** Events are {type, ...}; those of the wire keep their names and fields. */
+export function reduce(state, event) {
+  const step = STEPS[event.type];
+  if (step === undefined) throw new Error(`no step for the event ${event.type}`);
+  return step(state, event);
+}
+
+/** What to resume at the next join: the answer being given, else the first in line. */
+export function unfinished(state) {
+  const live = state.turns.filter((turn) => turn.stream_id !== null && turn.seq > 0 && isLive(turn));
+  const turn = live.find((turn) => turn.status !== "queued") ?? live[0];
+  return turn ? { stream_id: turn.stream_id, seq: turn.seq } : null;
+}
+
+/** The turn that a plain "stop" means, null when nothing is under way. */
+export function stoppable(state) {
+  const live = state.turns.filter((turn) => isLive(turn) || turn.status === "unsent");
+  return live.find((turn) => turn.status === "started" || turn.status === "streaming") ?? live[0] ?? null;
+}
+
+/** Questions waiting for a connection, in the order they were asked. */
+export function unsent(state) {
+  return state.turns.filter((turn) => turn.status === "unsent");
+}
+
+/** The message before which the history goes on, null when all of it is on the page. */
+export function earliest(state) {
+  const shown = state.turns.filter((turn) => turn.first_row !== null);
+  const rows = shown.reduce((sum, turn) => sum + (turn.question === null ? 1 : 2), 0);
+  return shown.length > 0 && rows < state.total ? shown[0].first_row : null;
+}
+
+const STEPS = {
+  // ---- the person
+  typed: (state, { text }) => ({ ...state, draft: text, notice: null }),
+
+  // `instead` names a refused turn that is asked anew.
+  asked: (state, { key, query, instead }) => ({
+    ...state,
+    turns: [...state.turns.filter((turn) => turn.key !== instead), newTurn(key, { question: query })],
+    notice: null,
+  }),
+
+  withdrawn: (state, { key }) => returned(state, state.turns.find((turn) => turn.key === key)),
+
+  dismissed: (state) => ({ ...state, notice: null }),
+
+  // ---- the connection
+  sent: (state, { key, ref }) => changed(state, (turn) => turn.key === key, { status: "sent", ref }),
+
+  waiting: (state, { since, retry_at }) => ({
+    ...state,
+    connection: { is: "waiting", since: state.connection.since ?? since, retry_at },
+  }),
+
+  // The server answered and said no; phoenix.js goes on asking.
+  turned_away: (state, { reason }) => ({ ...state, connection: { ...state.connection, is: "refused", reason } }),
+
+  joined: (state, { running = [], resume }) => {
+    const resumed = resume === "ok" ? unfinished(state)?.stream_id : null;
+    const goesOn = (turn) => turn.stream_id !== null && (turn.stream_id === resumed || running.includes(turn.stream_id));
+    return {
+      ...state,
+      connection: { is: "connected" },
+      turns: state.turns.map((turn) => (isLive(turn) ? { ...turn, adrift: !goesOn(turn) } : turn)),
+    };
+  },
+
+  history: (state, { messages, total_messages = messages.length, earlier = false }) => {
+    const rows = turnsOf(messages);
+    const read = { ...state, loaded: true, total: total_messages };
+    if (earlier) return { ...read, turns: prepended(state.turns, rows) };
+    const turns = merged(state.turns, rows);
+    return turns
+      .filter((turn) => turn.adrift && turn.id === null)
+      .reduce(lost, { ...read, turns: turns.map((turn) => (turn.id === null ? turn : { ...turn, adrift: false })) });
+  },
+
+  // ---- a question on the server
+  // Said before the events of an answer that this page, or this page's present connection, did not ask for.
+  question: (state, event) => heard(state, event, (turn) => ({ question: turn.question ?? event.query })),
+
+  queued: (state, event) => heard(state, event, () => ({ status: "queued", place: event.place })),
+
+  stream_start: (state, event) =>
+    heard(state, event, (turn) => ({ status: "started", question: turn.question ?? event.query, place: null, answer: "" })),
+
+  stream_token: (state, event) =>
+    heard(state, event, (turn) => ({ status: "streaming", place: null, answer: turn.answer + event.token })),
+
+  // The whole answer comes once more at the end; it is the truth whatever was missed before.
+  stream_complete: (state, event) => {
+    const asked = ownerOf(state, event);
+    const status = endOf(event.metadata);
+    // Taken out of the line: the server kept nothing of it, so the words go back to where they can be used.
+    if (status === "cancelled" && isUnstored(asked) && state.draft.trim() === "") return returned(state, asked);
+    return heard(state, event, (turn) => ({
+      status,
+      place: null,
+      answer: event.response ?? turn.answer,
+      metadata: event.metadata ?? null,
+      answer_id: event.metadata?.message_id ?? turn.answer_id,
+    }));
+  },
+
+  response: (state, event) => STEPS.stream_complete(state, event),
+
+  stream_error: (state, event) => failed(state, event, { code: event.code, sentence: event.error }),
+
+  error: (state, event) => failed(state, event, { code: event.error, sentence: event.message }),
+};
+
+/** Find whose event this is, drop it if it was heard before, else let `change` say what is new. */
+function heard(state, event, change) {
+  const turn = ownerOf(state, event) ?? newTurn(event.stream_id, { status: "sent" });
+  if (event.seq !== undefined && event.seq <= turn.seq) return state;
+  const next = {
+    ...turn,
+    stream_id: event.stream_id ?? turn.stream_id,
+    seq: event.seq ?? turn.seq,
+    adrift: false,
+    ...change(turn),
+  };
+  const turns = state.turns.includes(turn)
+    ? state.turns.map((other) => (other === turn ? next : other))
+    : [...state.turns, next];
+  return { ...state, turns };
+}
+
+function ownerOf(state, event) {
+  const { stream_id, ref, query } = event;
+  const newest = (fits) => state.turns.findLast(fits);
+  return (
+    newest((turn) => stream_id !== undefined && turn.stream_id === stream_id) ??
+    // Every page counts its refs for itself. What others ask is named by "question" first, so it never comes to this.
+    newest((turn) => ref !== undefined && turn.stream_id === null && turn.ref === ref) ??
+    // The connection broke before the server named our question, or the history named it and the stream tells the rest.
+    newest((turn) => turn.stream_id === null && turn.question === query && (turn.adrift || turn.status === "streaming"))
+  );
+}
+
+function failed(state, event, error) {
+  const turn = ownerOf(state, event);
+  if (turn === undefined && event.stream_id === undefined) return { ...state, notice: error };
+  if (event.stream_id === undefined || isUnstored(turn)) return refused(state, turn, error);
+  return heard(state, event, () => ({ status: "error", place: null, error }));
+}
+
+/** Asked on this page and not begun: the server stores a question when its answer begins. */
+function isUnstored(turn) {
+  return turn !== undefined && turn.ref !== null && (turn.status === "sent" || turn.status === "queued");
+}
+
+/** A question the server did not take goes back to where it was typed, unless something new is there. */
+function refused(state, turn, error) {
+  if (state.draft.trim() === "") return { ...returned(state, turn), notice: error };
+  return changed(state, (other) => other === turn, { status: "refused", error, adrift: false });
+}
+
+function returned(state, turn) {
+  if (turn === undefined) return state;
+  const draft = [turn.question, state.draft].filter((text) => text.trim() !== "").join("\n\n");
+  return { ...state, draft, turns: state.turns.filter((other) => other.key !== turn.key) };
+}
+
+/** The connection broke, and the history does not know this turn. */
+function lost(state, adrift) {
+  const turn = state.turns.find((other) => other.key === adrift.key);
+  if (turn.answer !== "") return changed(state, (other) => other === turn, { status: "interrupted", adrift: false });
+  return refused(state, turn, { code: "not_received", sentence: null });
+}
+
+function changed(state, fits, change) {
+  return { ...state, turns: state.turns.map((turn) => (fits(turn) ? { ...turn, ...change } : turn)) };
+}

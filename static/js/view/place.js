@@ -1,0 +1,55 @@
+// The reader's place in the scrolling column: at the end it follows new text, anywhere else it stays where it is.
+
+const NEAR_END_PX = 40;
+
+export class ReadingPlace {
+  constructor(scroller, list, pill) {
+    this.scroller = scroller;
+    this.list = list;
+    this.pill = pill;
+    this.follows = true;
+    scroller.addEventListener("scroll", () => this.#look(), { passive: true });
+    // The composer grows, a phone turns, the keyboard opens: the end stays in view for whoever was there.
+    new ResizeObserver(() => this.follows && this.#scrollToEnd()).observe(scroller);
+  }
+
+  /** Run `change` and keep what is being read where it is, whatever grew or shrank above it. */
+  keep(change) {
+    const { scroller } = this;
+    const height = scroller.scrollHeight;
+    const anchor = this.follows ? null : this.#read();
+    const top = anchor?.getBoundingClientRect().top;
+    change();
+    if (this.follows) {
+      this.#scrollToEnd();
+    } else {
+      if (anchor?.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - top;
+      this.#look();
+      if (!this.follows && scroller.scrollHeight > height) this.pill.hidden = false;
+    }
+  }
+
+  goToEnd() {
+    this.follows = true;
+    this.pill.hidden = true;
+    this.#scrollToEnd();
+  }
+
+  /** The turn at the top edge of the view. Looked for from the end, where readers mostly are. */
+  #read() {
+    const edge = this.scroller.getBoundingClientRect().top;
+    let turn = this.list.lastElementChild;
+    while (turn?.previousElementSibling && turn.getBoundingClientRect().top > edge) turn = turn.previousElementSibling;
+    return turn;
+  }
+
+  #scrollToEnd() {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  #look() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    this.follows = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    if (this.follows) this.pill.hidden = true;
+  }
+}

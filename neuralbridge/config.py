@@ -3,19 +3,46 @@
 A mistake is one line: the file, the line in it, the setting, what it holds, and what was expected.
 """
 
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from neuralbridge.errors import ConfigInvalid
 from neuralbridge.types import Params
 
 MAX_CONFIG_BYTES = 256 * 1024
 Path_ = tuple[str | int, ...]
+TEXT = "tag:yaml.org,2002:str"
+EXPECTED = {  # in the words of the file, where pydantic's are those of Python
+    "missing": "a value",
+    "model_type": "settings of its own",
+    "dict_type": "settings of its own",
+    "tuple_type": "a list",
+}
+
+
+class Contradiction(ValueError):
+    """Two settings do not go together. `where` is the one to correct."""
+
+    def __init__(self, where: Path_, value: str, expected: str) -> None:
+        super().__init__(expected)
+        self.where = where
+        self.value = value
+
+
+def openable(value: str) -> str:
+    """Refuses what the system cannot even be asked for: nothing, a NUL, half a surrogate pair."""
+    if not value or not value.isprintable():
+        raise ValueError("the path of a file or folder")
+    return value
+
+
+FilePath = Annotated[str, AfterValidator(openable)]
 
 
 class Section(BaseModel):
@@ -25,7 +52,7 @@ class Section(BaseModel):
 class Model(Section):
     """A model file and how it is run."""
 
-    path: str
+    path: FilePath
     n_ctx: Annotated[int, Field(ge=256, le=1_048_576)] = 8192
     parallel: Annotated[int, Field(ge=1, le=256)] = 16
     params: Params = Params()
@@ -81,10 +108,10 @@ class Limits(Section):
 
 
 class Config(Section):
-    version: Literal[1]
-    data_dir: str = "data"
+    version: int
+    data_dir: FilePath = "data"
     server: Server = Server()
-    models: Annotated[dict[str, Model], Field(min_length=1, max_length=1)]
+    models: dict[str, Model]
     model_list: tuple[Name, ...] = ()
     routing: Routing
     limits: Limits = Limits()
@@ -94,97 +121,144 @@ class Config(Section):
     def lists(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
 
+    @field_validator("version")
+    @classmethod
+    def understood(cls, value: int) -> int:
+        if value != 1:
+            raise ValueError("1")
+        return value
+
+    @field_validator("models")
+    @classmethod
+    def one_model(cls, value: dict[str, Model]) -> dict[str, Model]:
+        if len(value) != 1:
+            raise ValueError("exactly one model")
+        return value
+
     @model_validator(mode="after")
     def names_lead_somewhere(self) -> "Config":
-        known = ", ".join(self.models)
-        for name in self.model_list:
+        names: list[str] = []
+        for place, name in enumerate(self.model_list):
             if name.use not in self.models:
-                raise ValueError(f"model_list: {name.model_name} uses {name.use!r}; expected one of models: {known}")
-        names = [name.model_name for name in self.model_list]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"model_list: {twice} stands twice; expected each name once")
+                known = "one of models: " + ", ".join(self.models)
+                raise Contradiction(("model_list", place, "use"), name.use, known)
+            if name.model_name in names:
+                raise Contradiction(("model_list", place, "model_name"), name.model_name, "each name once")
+            names.append(name.model_name)
         if self.routing.default not in [*names, *self.models]:
-            raise ValueError(f"routing.default is {self.routing.default!r}; expected a name of model_list or models")
+            raise Contradiction(("routing", "default"), self.routing.default, "a name of model_list or models")
         return self
 
 
 def read_config(path: Path) -> Config:
     """Read and check a configuration file. Raises ConfigInvalid with one line for a person."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_CONFIG_BYTES + 1)
     except OSError as error:
         raise ConfigInvalid(f"{path}: cannot be read ({error.strerror}); expected a configuration file") from error
     if len(raw) > MAX_CONFIG_BYTES:
-        raise ConfigInvalid(f"{path}: {len(raw):,} bytes; expected at most {MAX_CONFIG_BYTES:,}")
+        raise ConfigInvalid(f"{path}: too large; expected at most {MAX_CONFIG_BYTES:,} bytes")
+    text = decode(raw, path)
     try:
-        root = yaml.compose(raw, Loader=yaml.SafeLoader)
+        loader = Loader(text)
+        root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
             raise ConfigInvalid(f"{path}:1: expected settings such as 'version: 1'")
-        reject_repeats(root, path)
-        settings = yaml.safe_load(raw)
+        check_keys(root, path)
+        settings = loader.construct_document(root)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigInvalid(f"{path}:{place_of(error)}: not YAML; expected {problem_of(error)}") from error
+        line, problem = trouble(error, text)
+        raise ConfigInvalid(f"{path}:{line}: {problem}; expected settings such as 'port: 4000'") from error
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
         raise ConfigInvalid(describe(error, root, path)) from error
 
 
-def reject_repeats(root: yaml.Node, path: Path) -> None:
-    """YAML takes the last of two equal keys in silence; a person should hear of it."""
+class Loader(yaml.SafeLoader):
+    """YAML without the parts settings have no use for.
+
+    With aliases and tags, a few lines grow beyond all memory or stand for what no setting is.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # types-PyYAML has no signature for it
+        if getattr(event, "anchor", None) is not None or getattr(event, "tag", None) is not None:
+            raise yaml.composer.ComposerError(problem="found an anchor, alias or tag", problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # a date with a 13th month, a number of thousands of digits
+            problem = f"{shorten(node.value)} cannot be read"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
+
+
+def decode(raw: bytes, path: Path) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = 1 + raw.count(b"\n", 0, error.start)
+        raise ConfigInvalid(f"{path}:{line}: byte 0x{raw[error.start]:02x}; expected UTF-8 text") from error
+
+
+def check_keys(root: yaml.Node, path: Path) -> None:
+    """YAML takes anything for a key, and the last of two equal keys in silence; a person should hear of it."""
     for node in nodes(root):
         if isinstance(node, yaml.MappingNode):
             seen: dict[str, int] = {}
             for key, _ in node.value:
                 line = key.start_mark.line + 1
+                if key.tag != TEXT:
+                    held = shorten(key.value) if isinstance(key, yaml.ScalarNode) else f"a {key.id}"
+                    raise ConfigInvalid(f"{path}:{line}: {held}; expected the name of a setting")
                 if key.value in seen:
-                    where = seen[key.value]
-                    raise ConfigInvalid(
-                        f"{path}:{line}: {key.value} stands here again after line {where}; expected it once"
-                    )
+                    again = f"stands here again after line {seen[key.value]}"
+                    raise ConfigInvalid(f"{path}:{line}: {legible(key.value)} {again}; expected it once")
                 seen[key.value] = line
 
 
 def nodes(root: yaml.Node) -> Iterator[yaml.Node]:
-    """A node and all below it; an alias is visited once."""
-    visited: set[int] = set()
-    queue = [root]
-    while queue:
-        node = queue.pop()
-        if id(node) in visited:
-            continue
-        visited.add(id(node))
+    """A node and all below it, in the order of the file."""
+    left = [root]
+    while left:
+        node = left.pop()
         yield node
         if isinstance(node, yaml.MappingNode):
-            queue += [part for pair in node.value for part in pair]
+            left += reversed([part for pair in node.value for part in pair])
         elif isinstance(node, yaml.SequenceNode):
-            queue += node.value
+            left += reversed(node.value)
 
 
 def describe(error: ValidationError, root: yaml.Node, path: Path) -> str:
     """The first mistake as `file:line: setting: what it holds; expected what`."""
-    first = error.errors()[0]
-    where = tuple(part for part in first["loc"] if part != "[key]")
-    dotted = ".".join(map(str, where))
-    line = line_of(root, where)
+    # A misspelt setting is also a missing one; only the spelling helps.
+    first = min(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
+    where = first["loc"]
+    held = "missing" if first["type"] == "missing" else shorten(first["input"])
+    mistake = first.get("ctx", {}).get("error")
+    if isinstance(mistake, Contradiction):
+        where, held = mistake.where, shorten(mistake.value)
+    place = f"{path}:{line_of(root, where)}: {'.'.join(legible(str(part)) for part in where)}"
     if first["type"] == "extra_forbidden":
-        return f"{path}:{line}: {dotted}: unknown setting; expected one of {known_settings(where)}"
-    if first["type"] == "missing":
-        return f"{path}:{line}: {dotted}: missing; expected a value"
-    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if not where:
-        return f"{path}:{line}: {expected}"
-    return f"{path}:{line}: {dotted}: {shorten(first['input'])}; expected {expected}"
+        return f"{place}: unknown setting; expected one of {known_settings(where)}"
+    return f"{place}: {held}; expected {EXPECTED.get(first['type']) or expectation(first['msg'])}"
+
+
+def expectation(message: str) -> str:
+    """Pydantic's sentence as what follows "expected"."""
+    return re.sub(r"^\w+ should ", "it to ", re.sub(r"^(Value error, |Input should be )", "", message))
 
 
 def known_settings(where: Path_) -> str:
     """The names allowed beside an unknown one."""
     section: Any = Config
     for part in where[:-1]:
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            section = section.model_fields[str(part)].annotation
-            section = {dict[str, Model]: Model, tuple[Name, ...]: Name}.get(section, section)
+        entries = [entry for entry in get_args(section) if entry in (Model, Name)]
+        # dict[str, Model] and tuple[Name, ...] have the same below every key and place
+        section = entries[0] if entries else section.model_fields[str(part)].annotation
     return ", ".join(section.model_fields)
 
 
@@ -203,13 +277,20 @@ def line_of(root: yaml.Node, where: Path_) -> int:
     return line
 
 
-def place_of(error: Exception) -> int:
-    mark = getattr(error, "problem_mark", None)
-    return mark.line + 1 if mark is not None else 1
+def trouble(error: Exception, text: str) -> tuple[int, str]:
+    """The line, and what is wrong with it as YAML."""
+    match error:
+        case yaml.MarkedYAMLError(problem=str(problem), problem_mark=yaml.Mark(line=line)):
+            return line + 1, f"not YAML that is understood here ({problem})"
+        case yaml.reader.ReaderError(position=position, character=int(character)):
+            return 1 + text.count("\n", 0, position), f"character U+{character:04X}, which YAML forbids"
+        case _:
+            return 1, "nested too deeply"
 
 
-def problem_of(error: Exception) -> str:
-    return f"something else: {getattr(error, 'problem', None) or 'nesting is too deep'}"
+def legible(name: str) -> str:
+    """A name as it stands, unless it is too long for a line or more than one."""
+    return name if name.isprintable() and len(name) <= 60 else shorten(name)
 
 
 def shorten(value: object) -> str:

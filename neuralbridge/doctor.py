@@ -17,7 +17,7 @@ from neuralbridge.catalog.weights import (
     check,
     read_catalog,
 )
-from neuralbridge.config import Config, read_config
+from neuralbridge.config import read_config
 from neuralbridge.engine.probe import probe
 from neuralbridge.errors import BridgeError
 
@@ -39,7 +39,7 @@ class Finding:
 
 
 def examine(config_path: Path, mend: str) -> list[Finding]:
-    """Everything a server needs, in the order in which it needs it; `mend` is the command that sets up what is missing."""
+    """Everything a server needs, in the order it needs it; `mend` is the command that sets up what is missing."""
     root = config_path.parent
     findings = [Finding("python", True, sys.version.split()[0]), Finding("sqlite", True, sqlite3.sqlite_version)]
     findings += [examine_package(name, mend) for name in PACKAGES]

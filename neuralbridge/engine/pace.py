@@ -45,7 +45,7 @@ class Pace:
     def chunk(self, decoding: int) -> int:
         """Prompt tokens for the next step beside `decoding` running rows."""
         if self._seconds_per_token is None:
-            return SMALLEST_CHUNK if decoding else 4 * SMALLEST_CHUNK
+            return min(SMALLEST_CHUNK, self._max_chunk)
         seconds = STEP_SECONDS if decoding else ALONE_SECONDS
         return min(max(int(seconds / self._seconds_per_token) - decoding, SMALLEST_CHUNK), self._max_chunk)
 

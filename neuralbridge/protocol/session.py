@@ -15,7 +15,7 @@ MAX_CHANNELS = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channel:
-    """A joined topic. `join_ref` is as the client sent it; pushes carry `push_ref`, the join's ref where it was null."""
+    """A joined topic. `join_ref` is as the client sent it; pushes carry `push_ref`, which is never null."""
 
     topic: str
     session_id: str

@@ -1,0 +1,168 @@
+"""The engine with its real thread and scheduler over a scripted model."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from neuralbridge.engine.engine import Engine, Generation
+from neuralbridge.errors import EngineFailed, ModelUnusable, Overloaded, PromptTooLong
+from neuralbridge.types import Chosen, Finish, Piece, Sampling
+from tests.fakes import LOGPROB, FakeRunner
+
+
+def prompt(question: str, runner: FakeRunner) -> list[int]:
+    text = f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+    return runner.vocabulary.tokenize(text, special=True)
+
+
+async def all_of(generation: Generation) -> tuple[str, list[Chosen], Finish]:
+    pieces: list[Piece] = []
+    async with aclosing(generation):
+        async for event in generation:
+            if isinstance(event, Finish):
+                return "".join(piece.text for piece in pieces), [t for piece in pieces for t in piece.tokens], event
+            pieces.append(event)
+    raise AssertionError("a generation ends with a Finish")
+
+
+@pytest.fixture
+def runner() -> FakeRunner:
+    return FakeRunner(slots=3, cells=1200)
+
+
+@pytest.fixture
+async def engine(runner: FakeRunner) -> AsyncIterator[Engine]:
+    engine = Engine(lambda: runner, max_waiting=2, cores=2)
+    engine.start()
+    await engine.ready()
+    yield engine
+    runner.release()
+    await engine.stop()
+
+
+async def test_an_answer_comes_with_its_tokens_and_their_probabilities(engine: Engine, runner: FakeRunner) -> None:
+    asked = prompt("why?", runner)
+    text, tokens, finish = await all_of(engine.generate(asked, Sampling()))
+    assert text == "You asked: why?"
+    assert [token.logprob for token in tokens] == [LOGPROB] * (len(text) + 1)  # the end token's too
+    assert finish == Finish("stop", len(asked), 0, len(text) + 1)
+
+
+async def test_answers_at_the_same_time_do_not_mix(engine: Engine, runner: FakeRunner) -> None:
+    questions = ["one", "two with more words", "três", "four", "five"]
+    answers = await asyncio.gather(*(all_of(engine.generate(prompt(q, runner), Sampling())) for q in questions))
+    assert [text for text, _, _ in answers] == [f"You asked: {question}" for question in questions]
+
+
+async def test_max_tokens_ends_an_answer_with_length(engine: Engine, runner: FakeRunner) -> None:
+    text, _, finish = await all_of(engine.generate(prompt("why?", runner), Sampling(max_tokens=3)))
+    assert (text, finish.reason, finish.completion_tokens) == ("You", "length", 3)
+
+
+async def test_an_answer_ends_where_the_context_does(engine: Engine, runner: FakeRunner) -> None:
+    runner.reply = lambda question: "x" * 2000
+    asked = prompt("why?", runner)
+    _, _, finish = await all_of(engine.generate(asked, Sampling(max_tokens=5000)))
+    assert (finish.reason, len(asked) + finish.completion_tokens) == ("length", runner.cells)
+
+
+async def test_a_stop_string_ends_an_answer_and_is_not_shown(engine: Engine, runner: FakeRunner) -> None:
+    text, _, finish = await all_of(engine.generate(prompt("why?", runner), Sampling(stop=("asked",))))
+    assert (text, finish.reason) == ("You ", "stop")
+
+
+async def test_cancelling_while_the_prompt_is_read_ends_within_a_step(engine: Engine, runner: FakeRunner) -> None:
+    runner.hold()
+    generation = engine.generate(prompt("x" * 900, runner), Sampling())
+    runner.step()  # one chunk of many
+    generation.cancel()
+    runner.step()
+    _, tokens, finish = await all_of(generation)
+    assert (tokens, finish.reason) == ([], "cancelled")
+    assert runner.decoded < 900
+
+
+async def test_a_closed_generation_frees_its_slot(engine: Engine, runner: FakeRunner) -> None:
+    runner.reply = lambda question: "x" * 1000
+    async with aclosing(engine.generate(prompt("why?", runner), Sampling())) as generation:
+        await anext(generation)
+    runner.reply = lambda question: "short"
+    await all_of(engine.generate(prompt("next", runner), Sampling()))
+    assert engine.busy == 0
+    assert all(sampler.closed for sampler in runner.samplers)
+
+
+async def test_the_queue_is_bounded_and_says_when_to_try_again(engine: Engine, runner: FakeRunner) -> None:
+    runner.hold()
+    generations = [engine.generate(prompt(f"{n}", runner), Sampling()) for n in range(5)]  # three slots, two wait
+    with pytest.raises(Overloaded, match="2 questions are waiting already; the queue holds 2") as refused:
+        engine.generate(prompt("one more", runner), Sampling())
+    runner.release()
+    await asyncio.gather(*map(all_of, generations))
+    assert refused.value.retry_after_ms > 0
+    assert (await all_of(engine.generate(prompt("again", runner), Sampling())))[0] == "You asked: again"
+
+
+async def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(engine: Engine) -> None:
+    with pytest.raises(PromptTooLong, match=r"1,200 tokens; the context holds 1,200"):
+        engine.generate([1] * 1200, Sampling())
+
+
+async def test_a_failure_hits_only_the_sequence_that_caused_it(engine: Engine, runner: FakeRunner) -> None:
+    bad = prompt("bad", runner)
+    runner.fails = lambda share: share.sequence.tokens[: len(bad)] == bad and share.sequence.completion_tokens > 2
+    questions = ["good", "bad", "fine"]
+    results = await asyncio.gather(
+        *(all_of(engine.generate(prompt(q, runner), Sampling())) for q in questions), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [tuple, EngineFailed, tuple]
+    assert [result[0] for result in results if isinstance(result, tuple)] == ["You asked: good", "You asked: fine"]
+    runner.fails = lambda share: False
+    assert (await all_of(engine.generate(bad, Sampling())))[0] == "You asked: bad"
+
+
+async def test_an_output_that_is_no_number_fails_its_sequence(engine: Engine, runner: FakeRunner) -> None:
+    choose = runner.choose
+    runner.choose = lambda samplers: [Chosen(each.token, math.nan) for each in choose(samplers)]  # type: ignore[method-assign]
+    with pytest.raises(EngineFailed, match="not a number"):
+        await all_of(engine.generate(prompt("why?", runner), Sampling()))
+
+
+async def test_a_mistake_of_ours_fails_what_it_hits_and_the_next_question_works(
+    engine: Engine, runner: FakeRunner
+) -> None:
+    def mistaken(question: str) -> str:
+        raise KeyError(question)
+
+    runner.reply = mistaken
+    with pytest.raises(EngineFailed, match="made a mistake"):
+        await all_of(engine.generate(prompt("why?", runner), Sampling()))
+    runner.reply = lambda question: "fine"
+    assert (await all_of(engine.generate(prompt("again", runner), Sampling())))[0] == "fine"
+
+
+async def test_a_model_that_cannot_be_loaded_is_told_to_whoever_waits() -> None:
+    def refuse() -> FakeRunner:
+        raise ModelUnusable("no such model")
+
+    engine = Engine(refuse, max_waiting=1)
+    engine.start()
+    with pytest.raises(ModelUnusable, match="no such model"):
+        await engine.ready()
+    assert not engine.loaded
+    await engine.stop()
+
+
+async def test_stopping_in_mid_answer_closes_the_model() -> None:
+    runner = FakeRunner(reply=lambda question: "x" * 1000)
+    engine = Engine(lambda: runner, max_waiting=1)
+    engine.start()
+    await engine.ready()
+    async with aclosing(engine.generate(prompt("why?", runner), Sampling())) as generation:
+        await anext(generation)
+        await engine.stop()
+    assert runner.closed
+    assert all(sampler.closed for sampler in runner.samplers)

@@ -1,0 +1,235 @@
+"""The scheduler by its promises. `Machine` stands for the engine and a model whose next token depends on all before it,
+so any mistake about slots, positions, prefixes or pauses changes an answer."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuralbridge.engine.scheduler import Batch, Copy, Scheduler, Trim, divide
+from neuralbridge.engine.sequence import Sequence
+from neuralbridge.types import Chosen, Finish, Sampling
+
+
+def next_token(tokens: list[int]) -> int:
+    return hash(tuple(tokens)) % 50
+
+
+def alone(prompt: list[int], amount: int) -> list[int]:
+    """The answer to a prompt that has the machine to itself and nothing cached."""
+    tokens = list(prompt)
+    for _ in range(amount):
+        tokens.append(next_token(tokens))
+    return tokens[len(prompt) :]
+
+
+class Machine:
+    """Carries out batches on a cache that checks what llama.cpp would abort on."""
+
+    def __init__(self, slots: int, cells: int, can_trim: bool = True) -> None:
+        self.scheduler = Scheduler(slots, cells, can_trim)
+        self.cells = cells
+        self.can_trim = can_trim
+        self.cache: dict[int, list[int]] = {slot: [] for slot in range(slots)}
+        self.finished: dict[int, Sequence] = {}
+        self.batches: list[Batch] = []
+
+    def submit(self, id: int, prompt: list[int], max_tokens: int) -> Sequence:
+        sequence = Sequence(id, prompt, Sampling(max_tokens=max_tokens))
+        self.scheduler.submit(sequence)
+        return sequence
+
+    def step(self, chunk: int = 8) -> Batch | None:
+        batch = self.scheduler.plan(chunk)
+        if batch is None:
+            return None
+        self.batches.append(batch)
+        for edit in batch.edits:
+            self.edit(edit)
+        for share in batch.shares:
+            assert share.tokens
+            assert share.position == len(self.cache[share.slot])
+            self.cache[share.slot] += share.tokens
+        for share in batch.shares:
+            if share.sampled:
+                token = next_token(self.cache[share.slot])
+                events = share.sequence.append(Chosen(token, -1.0), b"x")
+                if isinstance(events[-1], Finish):
+                    self.scheduler.remove(share.sequence.id)
+                    self.finished[share.sequence.id] = share.sequence
+        return batch
+
+    def edit(self, edit: Trim | Copy) -> None:
+        match edit:
+            case Trim(slot, length):
+                assert length == 0 or self.can_trim
+                del self.cache[slot][length:]
+            case Copy(source, target, length):
+                assert not self.cache[target]
+                assert self.can_trim or length == len(self.cache[source])
+                self.cache[target] = self.cache[source][:length]
+
+    def run(self, chunk: int = 8, steps: int = 5_000) -> None:
+        for _ in range(steps):
+            if self.scheduler.idle:
+                return
+            self.step(chunk)
+        raise AssertionError("it does not come to an end")
+
+
+prompts = st.lists(st.integers(0, 2), min_size=1, max_size=30)  # few different tokens, so that prefixes meet
+
+
+@given(
+    st.lists(st.tuples(prompts, st.integers(1, 12), st.integers(0, 3)), min_size=1, max_size=12),
+    st.integers(1, 4),
+    st.integers(42, 120),
+    st.integers(1, 16),
+    st.booleans(),
+)
+def test_every_answer_is_what_it_would_be_alone(
+    script: list[tuple[list[int], int, int]], slots: int, cells: int, chunk: int, can_trim: bool
+) -> None:
+    machine = Machine(slots, cells, can_trim)
+    for id, (prompt, max_tokens, pause) in enumerate(script):
+        machine.submit(id, prompt, max_tokens)
+        for _ in range(pause):
+            machine.step(chunk)
+    machine.run(chunk)
+    for id, (prompt, max_tokens, _) in enumerate(script):
+        assert machine.finished[id].tokens[len(prompt) :] == alone(prompt, max_tokens)
+
+
+@given(st.lists(st.tuples(prompts, st.integers(1, 12)), min_size=2, max_size=10), st.randoms(use_true_random=False))
+def test_cancelled_sequences_leave_no_cell_and_no_trace_behind(
+    script: list[tuple[list[int], int]], chance: random.Random
+) -> None:
+    machine = Machine(slots=3, cells=60)
+    for id, (prompt, max_tokens) in enumerate(script):
+        machine.submit(id, prompt, max_tokens)
+    cancelled: set[int] = set()
+    while not machine.scheduler.idle:
+        machine.step(4)
+        id = chance.randrange(len(script))
+        if chance.random() < 0.2 and machine.scheduler.remove(id, forget=chance.random() < 0.5):
+            cancelled.add(id)
+    for id, (prompt, max_tokens) in enumerate(script):
+        if id not in cancelled:
+            assert machine.finished[id].tokens[len(prompt) :] == alone(prompt, max_tokens)
+    owned = sum(len(slot.tokens) for slot in machine.scheduler._slots)
+    assert machine.scheduler.free_cells >= machine.cells - owned
+
+
+def test_a_step_decodes_every_running_sequence_and_no_more_of_prompts_than_allowed() -> None:
+    machine = Machine(slots=4, cells=400)
+    for id in range(3):
+        machine.submit(id, [id] * 3, 50)
+    while machine.scheduler.decoding < 3:
+        machine.step()
+    machine.submit(9, [9] * 100, 5)
+    batch = machine.step(chunk=16)
+    assert batch is not None
+    assert sorted(len(share.tokens) for share in batch.shares) == [1, 1, 1, 16]
+
+
+def test_a_short_prompt_overtakes_a_long_one() -> None:
+    machine = Machine(slots=2, cells=400)
+    machine.submit(1, list(range(300)), 5)
+    machine.step(chunk=10)
+    short = machine.submit(2, [900, 901, 902], 5)
+    machine.step(chunk=10)
+    assert short.completion_tokens == 1
+
+
+def test_a_finished_conversation_is_continued_where_it_is() -> None:
+    machine = Machine(slots=3, cells=200)
+    first = machine.submit(1, list(range(20)), 5)
+    machine.run()
+    second = machine.submit(2, [*first.tokens, 1, 2], 5)
+    machine.run()
+    assert second.finish("stop").cached_tokens == len(first.tokens) - 1  # the last token was chosen, never computed
+    assert [edit for batch in machine.batches for edit in batch.edits] == []
+
+
+def test_a_prefix_of_a_running_sequence_is_shared_without_costing_cells() -> None:
+    machine = Machine(slots=3, cells=200)
+    system = list(range(50))
+    machine.submit(1, [*system, 100], 40)
+    machine.step(chunk=100)
+    free = machine.scheduler.free_cells
+    second = machine.submit(2, [*system, 200, 201], 5)
+    machine.step(chunk=100)
+    assert second.finish("stop").cached_tokens == 50
+    assert free - machine.scheduler.free_cells == 3  # two new prompt tokens, one decoded
+
+
+def test_another_conversation_is_kept_while_there_is_an_empty_slot() -> None:
+    machine = Machine(slots=3, cells=400)
+    long = machine.submit(1, list(range(100)), 5)
+    machine.run()
+    machine.submit(2, [0, 1, 2, 500], 5)  # shares a little with the long one
+    machine.run()
+    again = machine.submit(3, [*long.tokens, 7], 5)
+    machine.run()
+    assert again.finish("stop").cached_tokens == len(long.tokens) - 1
+
+
+def test_idle_prefixes_go_before_a_running_sequence_is_paused() -> None:
+    machine = Machine(slots=3, cells=100)
+    machine.submit(1, list(range(40)), 2)
+    machine.run()
+    running = machine.submit(2, list(range(1000, 1050)), 50)
+    machine.run()
+    assert len(machine.finished[2].tokens) == 100
+    assert running.finish("stop").completion_tokens == 50
+
+
+def test_when_cells_run_out_the_youngest_is_paused_and_finishes_later() -> None:
+    machine = Machine(slots=2, cells=110)
+    machine.submit(1, list(range(10)), 90)
+    machine.submit(2, list(range(1000, 1010)), 90)
+    paused = False
+    while not machine.scheduler.idle:
+        machine.step()
+        paused = paused or (machine.scheduler.waiting == 1 and machine.scheduler.running == 1)
+    assert paused
+    assert machine.finished[1].completion_tokens == machine.finished[2].completion_tokens == 90
+    assert [*machine.finished] == [1, 2]
+
+
+def test_a_single_sequence_may_use_every_cell() -> None:
+    machine = Machine(slots=4, cells=64)
+    machine.submit(1, list(range(32)), 32)
+    machine.run()
+    assert machine.finished[1].tokens[32:] == alone(list(range(32)), 32)
+
+
+def test_a_share_that_could_not_be_computed_is_taken_back() -> None:
+    scheduler = Scheduler(slots=1, cells=20)
+    sequence = Sequence(1, [1, 2, 3], Sampling())
+    scheduler.submit(sequence)
+    first = scheduler.plan(10)
+    assert first is not None
+    scheduler.unwind(first.shares[0])
+    again = scheduler.plan(10)
+    assert again is not None
+    assert again.shares[0].tokens == [1, 2, 3]
+
+
+@given(st.integers(0, 200), st.lists(st.integers(1, 100), max_size=10))
+def test_division_spends_the_budget_and_gives_nobody_more_than_they_have(budget: int, pending: list[int]) -> None:
+    parts = divide(budget, pending)
+    assert sum(parts) == min(budget, sum(pending))
+    assert all(0 <= part <= each for part, each in zip(parts, pending, strict=True))
+    if pending and budget:
+        assert parts[0] >= min(pending[0], budget - budget // 2)
+
+
+@pytest.mark.parametrize("when", [lambda machine: None, lambda machine: machine.step(), lambda machine: machine.run()])
+def test_removing_what_is_not_there_is_nothing(when: Callable[[Machine], None]) -> None:
+    machine = Machine(slots=1, cells=50)
+    machine.submit(1, [1, 2], 2)
+    when(machine)
+    assert machine.scheduler.remove(99) is None

@@ -1,0 +1,297 @@
+"""Every mistake in a configuration is one line: the file, the line in it, the setting, its value, what was expected."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from neuralbridge.config import MAX_CONFIG_BYTES, Config, Limits, Model, Name, Routing, Server, read_config
+from neuralbridge.errors import ConfigInvalid
+from neuralbridge.types import Params, Sampling
+
+SHIPPED = Path(__file__).parents[1] / "config.yaml"
+RIGHT = """\
+# A configuration in which everything can be made wrong.
+version: 1
+data_dir: data
+server:
+  host: 127.0.0.1
+  port: 4000
+  allowed_hosts: [a, b]
+  longpoll: true
+  idle_seconds: 60
+models:
+  small:
+    path: small.gguf
+    n_ctx: 8192
+    params:
+      temperature: 0.7
+      stop: ["x", "y"]
+model_list:
+  - model_name: gpt-4
+    use: small
+  - model_name: gpt-5
+    use: small
+    params:
+      top_k: 40
+routing:
+  default: gpt-4
+  unknown_model: default
+limits:
+  waiting_questions: 64
+"""
+PARAMS = "temperature, top_p, top_k, min_p, repeat_penalty, frequency_penalty, presence_penalty, seed, stop, max_tokens"
+HERE = "¶"  # marks the line that is to be named; it is not part of the file
+
+UNKNOWN = [
+    ("version: 1", "version: 1\n¶colour: red", "colour", ", ".join(Config.model_fields)),
+    ("  port: 4000", "  ¶prot: 4000", "server.prot", ", ".join(Server.model_fields)),
+    ("    n_ctx: 8192", "    ¶ctx: 8192", "models.small.ctx", "path, n_ctx, parallel, params, system_prompt"),
+    ("    path: small.gguf", "    ¶file: small.gguf", "models.small.file", ", ".join(Model.model_fields)),
+    ("temperature: 0.7", "¶temprature: 0.7", "models.small.params.temprature", PARAMS),
+    ("  - model_name: gpt-5", "  - ¶name: gpt-5", "model_list.1.name", ", ".join(Name.model_fields)),
+    ("      top_k: 40", "      ¶topk: 40", "model_list.1.params.topk", PARAMS),
+    ("  unknown_model: default", "  ¶unknown: default", "routing.unknown", "default, unknown_model"),
+    ("  waiting_questions: 64", "  ¶waiting: 64", "limits.waiting", ", ".join(Limits.model_fields)),
+    ("version: 1", 'version: 1\n¶"a\\nb": 1', "'a\\nb'", ", ".join(Config.model_fields)),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "setting", "known"), UNKNOWN)
+def test_an_unknown_setting_is_named_with_those_known_beside_it(
+    tmp_path: Path, right: str, wrong: str, setting: str, known: str
+) -> None:
+    assert mistake(tmp_path, right, wrong) == f"{setting}: unknown setting; expected one of {known}"
+
+
+VALUES = [
+    ("version: 1", "¶version: 2", "version: 2; expected 1"),
+    ("version: 1", "¶version: true", "version: True; expected a valid integer"),
+    ("version: 1", "¶version: 1.0", "version: 1.0; expected a valid integer"),
+    ("data_dir: data", "¶data_dir: 5", "data_dir: 5; expected a valid string"),
+    ("data_dir: data", '¶data_dir: ""', "data_dir: ''; expected the path of a file or folder"),
+    ("path: small.gguf", '¶path: "a\\0b"', "models.small.path: 'a\\x00b'; expected the path of a file or folder"),
+    ("path: small.gguf", '¶path: "\\ud800"', "models.small.path: '\\ud800'; expected the path of a file or folder"),
+    ("port: 4000", "¶port: true", "server.port: True; expected a valid integer"),
+    ("port: 4000", '¶port: "4000"', "server.port: '4000'; expected a valid integer"),
+    ("port: 4000", "¶port: 4000.0", "server.port: 4000.0; expected a valid integer"),
+    ("port: 4000", "¶port:", "server.port: None; expected a valid integer"),
+    ("port: 4000", "¶port: 65536", "server.port: 65536; expected less than or equal to 65535"),
+    ("port: 4000", "¶port: -1", "server.port: -1; expected greater than or equal to 0"),
+    ("longpoll: true", "¶longpoll: 1", "server.longpoll: 1; expected a valid boolean"),
+    ("longpoll: true", "¶longpoll: 'yes'", "server.longpoll: 'yes'; expected a valid boolean"),
+    ("idle_seconds: 60", "¶idle_seconds: true", "server.idle_seconds: True; expected a valid number"),
+    ("idle_seconds: 60", "¶idle_seconds: .nan", "server.idle_seconds: nan; expected a finite number"),
+    ("idle_seconds: 60", "¶idle_seconds: .inf", "server.idle_seconds: inf; expected a finite number"),
+    ("idle_seconds: 60", "¶idle_seconds: 0", "server.idle_seconds: 0; expected greater than 0"),
+    ("[a, b]", "[a,\n    ¶3]", "server.allowed_hosts.1: 3; expected a valid string"),
+    ("allowed_hosts: [a, b]", "¶allowed_hosts: a", "server.allowed_hosts: 'a'; expected a list"),
+    ("n_ctx: 8192", "¶n_ctx: 255", "models.small.n_ctx: 255; expected greater than or equal to 256"),
+    ("temperature: 0.7", "¶temperature: true", "models.small.params.temperature: True; expected a valid number"),
+    ("temperature: 0.7", "¶temperature: 3", "models.small.params.temperature: 3; expected less than or equal to 2"),
+    ('["x", "y"]', '["x",\n   ¶""]', "models.small.params.stop.1: ''; expected it to have at least 1 character"),
+    ("top_k: 40", "¶top_k: 0.5", "model_list.1.params.top_k: 0.5; expected a valid integer"),
+    (
+        "unknown_model: default",
+        "¶unknown_model: maybe",
+        "routing.unknown_model: 'maybe'; expected 'default' or 'error'",
+    ),
+    ("    use: small\n  -", "    ¶use: large\n  -", "model_list.0.use: 'large'; expected one of models: small"),
+    ("gpt-5", "¶gpt-4", "model_list.1.model_name: 'gpt-4'; expected each name once"),
+    ("default: gpt-4", "¶default: gpt-3", "routing.default: 'gpt-3'; expected a name of model_list or models"),
+    ("  small:\n", "  ¶small: 1\n  x:\n", "models.small: 1; expected settings of its own"),
+    ("routing:\n  default: gpt-4", "¶routing:", "routing.default: missing; expected a value"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "said"), VALUES)
+def test_a_wrong_value_is_named_with_its_line_and_what_was_expected(
+    tmp_path: Path, right: str, wrong: str, said: str
+) -> None:
+    assert mistake(tmp_path, right, wrong) == said
+
+
+LOOPBACK = "expected a loopback address (127.0.0.1, ::1 or localhost): there is no authentication yet"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.com", "", "127.1", "localhost.example"])
+def test_a_host_that_others_can_reach_is_refused(tmp_path: Path, host: str) -> None:
+    said = mistake(tmp_path, "host: 127.0.0.1", f"¶host: '{host}'")
+    assert said == f"server.host: '{host}'; {LOOPBACK}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_a_loopback_host_is_accepted(tmp_path: Path, host: str) -> None:
+    assert read_config(written(tmp_path, RIGHT.replace("127.0.0.1", f"'{host}'"))).server.host == host
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ("{}", "models: {}; expected exactly one model"),
+        ("[]", "models: []; expected settings of its own"),
+        (
+            "{a: {path: x}, b: {path: y}}",
+            "models: {'a': {'path': 'x'}, 'b': {'path': 'y'}}; expected exactly one model",
+        ),
+    ],
+)
+def test_there_is_exactly_one_model(tmp_path: Path, models: str, said: str) -> None:
+    path = written(tmp_path, f"version: 1\nmodels: {models}\nrouting: {{default: a}}\n")
+    assert refusal(path) == f"{path}:2: {said}"
+
+
+REPEATED = [
+    ("version: 1", 'version: 1\n¶"version": 1', "version stands here again after line 2; expected it once"),
+    ("  port: 4000", "  port: 4000\n  ¶port: 4001", "port stands here again after line 6; expected it once"),
+    ("[a, b]", "[{a: 1,\n  ¶a: 2}]", "a stands here again after line 7; expected it once"),
+    ("  small:\n", "  small: {}\n  ¶small:\n", "small stands here again after line 11; expected it once"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "said"), REPEATED)
+def test_a_setting_that_stands_twice_is_refused(tmp_path: Path, right: str, wrong: str, said: str) -> None:
+    assert mistake(tmp_path, right, wrong) == said
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("1", "'1'"),
+        ("true", "'true'"),
+        ("~", "'~'"),
+        ("2026-01-01", "'2026-01-01'"),
+        ("<<", "'<<'"),
+        ("? [a]\n", "a sequence"),
+        ("? {a: 1}\n", "a mapping"),
+    ],
+)
+def test_a_key_that_is_no_name_is_refused(tmp_path: Path, key: str, said: str) -> None:
+    assert mistake(tmp_path, "version: 1", f"version: 1\n¶{key}: {{}}") == f"{said}; expected the name of a setting"
+
+
+def not_yaml(problem: str) -> str:
+    return f"not YAML that is understood here ({problem}); expected settings such as 'port: 4000'"
+
+
+UNREADABLE = [
+    ("  port: 4000", "¶\tport: 4000", not_yaml("found character '\\t' that cannot start any token")),
+    ("port: 4000", "¶port: 2026-13-01", not_yaml("'2026-13-01' cannot be read")),
+    ("port: 4000", "¶port: 0x_", not_yaml("'0x_' cannot be read")),
+    ("port: 4000", f"¶port: {'1' * 5000}", not_yaml(f"'{'1' * 56}... cannot be read")),
+    ("port: 4000", "¶port: !!int x", not_yaml("found an anchor, alias or tag")),
+    ("port: 4000", "¶port: !!python/object/apply:os.abort []", not_yaml("found an anchor, alias or tag")),
+    ("port: 4000", "¶port: &a 4000", not_yaml("found an anchor, alias or tag")),
+    ("port: 4000", "¶port: *a", not_yaml("found an anchor, alias or tag")),
+    ("limits:", "¶---\nlimits:", not_yaml("but found another document")),
+    ("port: 4000", "¶port: \x07", "character U+0007, which YAML forbids; expected settings such as 'port: 4000'"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "said"), UNREADABLE, ids=range(len(UNREADABLE)))
+def test_what_cannot_be_read_is_named_by_its_line(tmp_path: Path, right: str, wrong: str, said: str) -> None:
+    assert mistake(tmp_path, right, wrong) == said
+
+
+def test_bytes_that_are_not_utf_8_are_named_by_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(RIGHT.replace("small.gguf", "modèle.gguf").encode("latin-1"))
+    assert refusal(path) == f"{path}:12: byte 0xe8; expected UTF-8 text"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "- version: 1\n", "version\n"])
+def test_a_file_that_is_no_settings_is_refused(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text)
+    assert refusal(path) == f"{path}:1: expected settings such as 'version: 1'"
+
+
+def bomb(opening: str, first: str, layer: str) -> str:
+    """Eight layers, each ten times the one before."""
+    layers = [layer.format(name=name, inner=",".join(["*" + below] * 10)) for below, name in pairwise("abcdefghi")]
+    return "\n".join([opening, first, *layers])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        bomb("models:", "- &a [x,x,x,x,x,x,x,x,x,x]", "- &{name} [{inner}]"),
+        bomb("version: 1", "a: &a {k: 1}", "{name}: &{name} {{<<: [{inner}]}}"),
+        "version: &a [*a]\n",
+        "version: " + "[" * 100_000,
+        "version: " + "[" * 100_000 + "]" * 100_000,
+        "version:\n" + "\n".join(" " * depth + "a:" for depth in range(1, 600)),
+    ],
+    ids=["lists", "merges", "itself", "open brackets", "brackets", "indented"],
+)
+def test_a_small_file_that_grows_without_end_is_refused_at_once(tmp_path: Path, text: str) -> None:
+    assert re.fullmatch(
+        r".*config\.yaml:\d+: .*expected settings such as 'port: 4000'", refusal(written(tmp_path, text))
+    )
+
+
+@pytest.mark.parametrize(("size", "refused"), [(MAX_CONFIG_BYTES, False), (MAX_CONFIG_BYTES + 1, True)])
+def test_the_file_may_have_256_kilobytes(tmp_path: Path, size: int, refused: bool) -> None:
+    path = written(tmp_path, RIGHT + "#" * (size - len(RIGHT)))
+    said = f"{path}: too large; expected at most 262,144 bytes"
+    assert refusal(path) == (said if refused else None)
+
+
+@pytest.mark.parametrize(("name", "why"), [("missing.yaml", "No such file or directory"), (".", "Is a directory")])
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str, why: str) -> None:
+    path = tmp_path / name
+    assert refusal(path) == f"{path}: cannot be read ({why}); expected a configuration file"
+
+
+def test_the_shipped_file_states_the_defaults() -> None:
+    config = read_config(SHIPPED)
+    (model,) = config.models.values()
+    usual = Sampling()
+    stated = model.params.model_dump(exclude_none=True)
+    assert stated == {name: getattr(usual, name) for name in stated}
+    plain = model.model_copy(update={"params": Params(), "system_prompt": None})
+    assert plain == Model(path=model.path)
+    names = tuple(Name(model_name=name.model_name, use=name.use) for name in config.model_list)
+    routing = Routing(default=config.routing.default)
+    assert config == Config(version=1, models=config.models, model_list=names, routing=routing)
+
+
+@pytest.mark.parametrize("section", [Config, Server, Model, Params, Name, Routing, Limits])
+def test_every_setting_stands_in_the_shipped_file(section: type[BaseModel]) -> None:
+    text = SHIPPED.read_text()
+    absent = [name for name in section.model_fields if not re.search(rf"^ *(# |- )?{name}:", text, re.MULTILINE)]
+    assert absent == []
+
+
+def test_the_shipped_file_is_plain_yaml_for_others_too() -> None:
+    assert Config.model_validate(yaml.safe_load(SHIPPED.read_text())) == read_config(SHIPPED)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(path: Path) -> str | None:
+    """What is said against the file, in one line; None when it is accepted."""
+    try:
+        read_config(path)
+    except ConfigInvalid as error:
+        said = str(error)
+        return said if len(said.splitlines()) == 1 else f"not one line: {said!r}"
+    return None
+
+
+def mistake(folder: Path, right: str, wrong: str) -> str:
+    """What is said of the right configuration with one place made wrong, after the file and the marked line."""
+    assert RIGHT.count(right) == 1, right
+    marked = RIGHT.replace(right, wrong)
+    line = 1 + marked[: marked.index(HERE)].count("\n")
+    path = written(folder, marked.replace(HERE, ""))
+    said = refusal(path)
+    assert said is not None
+    assert said.startswith(f"{path}:{line}: ")
+    return said.removeprefix(f"{path}:{line}: ")

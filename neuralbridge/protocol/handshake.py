@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 TOKEN_PROTOCOL = "base64url.bearer.phx."  # noqa: S105  # the prefix of a subprotocol's name
+TOKEN_HEADERS = ("x-auth-token", "x-api-key", "x-phoenix-authtoken")  # the last is what phoenix.js sends to LongPoll
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 ABSENT = ("", "undefined", "null")  # what JavaScript clients make of a missing parameter
@@ -34,20 +35,19 @@ class Greeting:
 def greet(query: Iterable[tuple[str, str]], protocols: list[str], headers: dict[str, str]) -> Greeting:
     """Read a socket's query string, offered subprotocols and headers (lower-case names). Raises Refused."""
     params = dict(query)  # of a repeated name the last one counts
-    names = {name.partition("[")[0] for name in params if "[" in name}
-    if "vsn" in names:
-        raise Refused(403, "vsn is not a version")
-    if "user_id" in names or "auth_token" in names:
-        raise Refused(400, "user_id and auth_token are plain parameters")
+    nested = {name.partition("[")[0] for name in params if "[" in name}
     token = token_of(protocols) or present(params.get("auth_token"))
-    token = token or headers.get("x-auth-token") or headers.get("x-api-key")
-    return Greeting(version_of(params.get("vsn")), present(params.get("user_id")), token)
+    token = token or next((headers[name] for name in TOKEN_HEADERS if headers.get(name)), None)
+    version = version_of("" if "vsn" in nested else params.get("vsn"))
+    if "user_id" in nested or "auth_token" in nested:
+        raise Refused(400, "user_id and auth_token are plain parameters")
+    return Greeting(version, present(params.get("user_id")), token)
 
 
 def version_of(vsn: str | None) -> int:
     """The serializer for a `vsn`; none means 1.0.0. Raises Refused."""
     match = SEMVER.fullmatch("1.0.0" if vsn is None else vsn)
-    if match is None or match[1] not in "12" or match[2] != "0":
+    if match is None or match[1] not in ("1", "2") or match[2] != "0":
         raise Refused(403, "vsn is not supported")
     return int(match[1])
 

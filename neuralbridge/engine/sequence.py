@@ -20,7 +20,7 @@ class Sequence:
         return len(self.tokens) - self.prompt_tokens
 
     def admitted(self, cached_tokens: int) -> None:
-        """Note how much of the prompt was found computed. Back from a pause it finds its own tokens; they do not count."""
+        """Note how much of the prompt was found computed. What a paused sequence finds of itself does not count."""
         if self._cached_tokens is None:
             self._cached_tokens = cached_tokens
 

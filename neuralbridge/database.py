@@ -5,10 +5,11 @@ A write has happened when `write` returns: it is committed and, with synchronous
 
 import asyncio
 import logging
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ from neuralbridge.errors import DataUnusable
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+APPLICATION_ID = 0x4E425231  # stands in the file's header, so that no other program's database is taken for ours
 BUSY_TIMEOUT_MS = 5_000
 BACKUPS_KEPT = 3
 # Two connections that write and checkpoint at once can corrupt a WAL database before this version; we write with one.
@@ -43,8 +45,10 @@ class Database:
         loop = asyncio.get_running_loop()
         if hasattr(self, "_reading"):
             await loop.run_in_executor(self._reader, self._reading.close)
+            del self._reading
         if hasattr(self, "_writing"):
             await loop.run_in_executor(self._writer, self._close_writing)
+            del self._writing
         self._reader.shutdown()
         self._writer.shutdown()
 
@@ -72,31 +76,27 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if sqlite3.sqlite_version_info < SAFE_SQLITE:
             logger.info("SQLite %s: one writer only, as we have it", sqlite3.sqlite_version)
+        steps = migrations()
         try:
+            if self._path.exists():
+                examine(self._path, len(steps))
+            else:
+                create(self._path, steps)
             connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            for pragma in [
-                "journal_mode = WAL",
-                "synchronous = FULL",
-                f"busy_timeout = {BUSY_TIMEOUT_MS}",
-                "foreign_keys = ON",
-                "trusted_schema = OFF",
-                "cell_size_check = ON",
-                "temp_store = MEMORY",
-            ]:
-                connection.execute(f"PRAGMA {pragma}")
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
-            migrate(connection, self._path)
-        except sqlite3.Error as error:
+            try:
+                prepare(connection)
+                migrate(connection, self._path, steps)
+            except BaseException:
+                connection.close()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             advice = "Move it away to begin anew, or put back a backup beside it."
-            raise DataUnusable(f"{self._path}: the database cannot be used ({error}). {advice}") from error
+            raise DataUnusable(f"{self._path}: the database cannot be used ({why}). {advice}") from error
         return connection
 
     def _open_reading(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-        )
+        connection = connect_to_read(self._path, "mode=ro")
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         return connection
 
@@ -106,26 +106,81 @@ class Database:
         self._writing.close()
 
 
+def connect_to_read(path: Path, parameters: str) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?{parameters}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def examine(path: Path, newest: int) -> None:
+    """Look at an existing file without changing it: is it whole, ours, and of a schema up to `newest`?
+
+    Raises DataUnusable and sqlite3.Error.
+    """
+    with path.open("r+b"):  # SQLite would tell no earlier than at the first write
+        pass
+    # Without a log there is nothing to share with anybody, and an immutable file gets no log from us either.
+    parameters = "mode=ro" if log_of(path).exists() else "mode=ro&immutable=1"
+    with closing(connect_to_read(path, parameters)) as connection:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+    if application != APPLICATION_ID:
+        raise sqlite3.DatabaseError("it is empty, or of another program")
+    if version > newest:
+        raise DataUnusable(f"{path}: schema {version} is newer than this program's {newest}; use a newer program.")
+
+
+def create(path: Path, steps: list[str]) -> None:
+    """Make a new database. It gets its name when it is complete, so that an empty file is known to be a damaged one."""
+    if log_of(path).exists():  # SQLite would apply it to the new database
+        raise sqlite3.DatabaseError(f"it is gone, and {log_of(path).name} is still there")
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        migrate(connection, new, steps)
+    new.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    for pragma in [
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+        "foreign_keys = ON",
+        "trusted_schema = OFF",
+        "cell_size_check = ON",
+        "temp_store = MEMORY",
+    ]:
+        connection.execute(f"PRAGMA {pragma}")
+
+
 def migrations() -> list[str]:
     """The schema's steps in order; step n (from 1) leads to `user_version` n. Never edited, only added to."""
     folder = files("neuralbridge").joinpath("migrations")
-    return [script.read_text("utf-8") for script in sorted(folder.iterdir(), key=lambda entry: entry.name)]
+    scripts = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return [script.read_text("utf-8") for script in sorted(scripts, key=lambda entry: entry.name)]
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema to the newest version, each step one transaction, with a backup before the first.
-
-    Raises DataUnusable for a database of a newer program.
-    """
-    steps = migrations()
+def migrate(connection: sqlite3.Connection, path: Path, steps: list[str]) -> None:
+    """Bring the schema to the newest version, each step one transaction, with a backup before the first."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(steps):
-        raise DataUnusable(f"{path}: schema {version} is newer than this program's {len(steps)}; use a newer program.")
     if 0 < version < len(steps):
         back_up(connection, path, version)
     for number in range(version, len(steps)):
         # executescript commits what is open before it starts, so the transaction is part of the script
-        connection.executescript(f"BEGIN IMMEDIATE; {steps[number]}; PRAGMA user_version = {number + 1}; COMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE;\n{steps[number]}\n; PRAGMA user_version = {number + 1}; COMMIT;")
 
 
 def back_up(connection: sqlite3.Connection, path: Path, version: int) -> None:

@@ -30,7 +30,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         greeting = greet_request(request)
     except Refused as refused:
         return web.Response(status=refused.status)
-    limit = services.config.server.max_frame_bytes
+    limit = services.config.server.max_frame_bytes + 1  # aiohttp refuses what is not below it
     socket = web.WebSocketResponse(
         protocols=("phoenix",), compress=False, max_msg_size=limit, timeout=CLOSE_SECONDS, autoping=True
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import struct
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -53,23 +52,8 @@ class RawSocket:
         """Vanish without a word."""
         self.writer.transport.abort()
 
-    def send(
-        self, opcode: int, payload: bytes = b"", *, final: bool = True, reserved: int = 0, mask: bool = True
-    ) -> None:
-        size = len(payload)
-        masked = 0x80 if mask else 0
-        header = bytes([(0x80 if final else 0) | reserved << 4 | opcode])
-        if size < 126:
-            header += bytes([masked | size])
-        elif size < 65536:
-            header += struct.pack("!BH", masked | 126, size)
-        else:
-            header += struct.pack("!BQ", masked | 127, size)
-        if mask:
-            key = os.urandom(4)
-            header += key
-            payload = bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
-        self.writer.write(header + payload)
+    def send(self, opcode: int, payload: bytes = b"", **shape: Any) -> None:
+        self.writer.write(encode(opcode, payload, **shape))
 
     async def receive(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame."""
@@ -81,6 +65,12 @@ class RawSocket:
             elif second == 127:
                 (size,) = struct.unpack("!Q", await self._reader.readexactly(8))
             return first & 0x0F, await self._reader.readexactly(size)
+
+    async def receive_json(self) -> Any:
+        """The next frame, which must be text."""
+        opcode, payload = await self.receive()
+        assert opcode == TEXT, (opcode, payload)
+        return json.loads(payload)
 
     async def close_code(self) -> int:
         """The code of the next frame, which must be a close."""
@@ -94,6 +84,20 @@ class RawSocket:
             return await self._reader.read()
 
 
-def frame(*parts: Any) -> bytes:
-    """A V2 frame as text."""
+def encode(opcode: int, payload: bytes, *, final: bool = True, reserved: int = 0, mask: bool = True) -> bytes:
+    """A WebSocket frame in any shape; lengths are written in their shortest form."""
+    size, masked = len(payload), 0x80 if mask else 0
+    head = bytes([(0x80 if final else 0) | reserved << 4 | opcode])
+    if size < 126:
+        head += bytes([masked | size])
+    elif size < 65536:
+        head += struct.pack("!BH", masked | 126, size)
+    else:
+        head += struct.pack("!BQ", masked | 127, size)
+    # a mask of zeros leaves the payload as it is
+    return head + (b"\0\0\0\0" if mask else b"") + payload
+
+
+def text(*parts: Any) -> bytes:
+    """A V2 frame of Phoenix as the payload of a text message."""
     return json.dumps(list(parts)).encode()

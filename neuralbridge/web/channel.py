@@ -101,13 +101,11 @@ class ProxyChannel:
 
     async def _handle(self, received: Received) -> None:
         ref, payload = received.ref, received.payload
-        match received.event if not isinstance(payload, bytes) else None:
+        match received.event:
             case "ping":
                 self._push("pong", pushes.Pong(timestamp=timestamp()).payload())
-            case "query":
-                self._ask(ref, payload, streamed=False)
-            case "stream_query":
-                self._ask(ref, payload, streamed=True)
+            case "query" | "stream_query" if not isinstance(payload, bytes):
+                self._ask(ref, payload, streamed=received.event == "stream_query")
             case "get_history":
                 await self._tell_history(ref, payload)
             case "stop":

@@ -1,5 +1,6 @@
 """Wires everything, once: services get their collaborators by constructor and start and stop in order."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def build_app(config: Config, data: Path, open_runner: Callable[[], Runner]) -> 
 
     async def model(_: web.Application) -> AsyncIterator[None]:
         engine.start()
+        warming = asyncio.create_task(prompts.warm_up())
         yield
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
         await template.stop()
         await engine.stop()
 

@@ -1,7 +1,6 @@
 """The command line. Failures are one line on standard error and exit status 1; wrong usage is 2."""
 
 import asyncio
-import logging
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from neuralbridge import __version__, offline
+from neuralbridge import __version__, logs, offline
 from neuralbridge.config import Config, Server, read_config
 from neuralbridge.engine.probe import probe
 from neuralbridge.errors import BridgeError, ConfigInvalid
@@ -58,7 +57,7 @@ def serve_command(config_path: Path, host: str | None, port: int | None, data_di
 
     Prints "listening on http://HOST:PORT" when it accepts connections.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.to_stderr()
     offline.watch()
     os.umask(0o077)
     config = override(read_config(config_path), host, port)

@@ -3,6 +3,7 @@
 History is dropped oldest first, at message borders, and never in silence: the receipt counts what was left out.
 """
 
+import logging
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,8 @@ from neuralbridge.engine.engine import Engine
 from neuralbridge.errors import PromptTooLong
 from neuralbridge.store.conversations import Conversation, Conversations, Message
 from neuralbridge.types import ChatMessage
+
+logger = logging.getLogger(__name__)
 
 PAGE = 64  # messages read from the store at a time
 BORDER = 8  # see `drop`
@@ -29,6 +32,14 @@ class Prompts:
         self._engine = engine
         self._template = template
         self._conversations = conversations
+
+    async def warm_up(self) -> None:
+        """Start what renders templates, and say early when this model's cannot be rendered."""
+        await self._engine.ready()
+        try:
+            await self._tokens([ChatMessage("system", ""), ChatMessage("user", "")])
+        except TemplateFailed as failure:
+            logger.error("no question can be answered", extra={"why": str(failure)})
 
     async def build(self, conversation: Conversation, system: str | None, query: str, max_tokens: int) -> Prompt:
         """The prompt as token ids, leaving room for the answer where history would take it.

@@ -5,7 +5,7 @@ An audit hook sees what Python does, not native code; the test without a network
 
 import logging
 import sys
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -27,22 +27,29 @@ def _notice(event: str, args: tuple[Any, ...]) -> None:
         return
     match event:
         case "socket.connect" | "socket.sendto" | "socket.sendmsg":
-            target = args[1][0] if isinstance(args[1], tuple) else None  # no tuple: a Unix socket, or no address
-        case "socket.getaddrinfo" | "socket.gethostbyname":
-            target = args[0]
+            address = args[1]
+        case "socket.getnameinfo":
+            address = args[0]
+        case "socket.getaddrinfo" | "socket.gethostbyname" | "socket.gethostbyaddr":
+            address = args[:1]
         case _:
             return
-    if target is not None and not stays_here(target):
+    # Unix sockets have no tuple, netlink numbers in it; None is a socket's own peer, or this machine
+    target = address[0] if isinstance(address, tuple) else None
+    if isinstance(target, str | bytes) and not stays_here(target):
         global _attempts
         _attempts += 1
         logger.warning("an attempt to leave this machine", extra={"event": event, "target": str(target)[:200]})
 
 
-def stays_here(host: Any) -> bool:
-    name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
+def stays_here(host: str | bytes) -> bool:
+    name = (host.decode("ascii", "replace") if isinstance(host, bytes) else host).lower()
     if name in ("localhost", ""):
         return True
     try:
-        return ip_address(name.partition("%")[0]).is_loopback
+        address = ip_address(name.partition("%")[0])
     except ValueError:
         return False
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return address.is_loopback or address.is_unspecified

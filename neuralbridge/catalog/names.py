@@ -48,7 +48,8 @@ class Names:
     def _target(self, name: str, requested: str) -> Target:
         rule = self._names.get(name) or Name(model_name=name, use=name)
         model = self._models[rule.use]
-        return Target(requested, rule.use, rule.system_prompt or model.system_prompt, (model.params, rule.params))
+        system_prompt = model.system_prompt if rule.system_prompt is None else rule.system_prompt
+        return Target(requested, rule.use, system_prompt, (model.params, rule.params))
 
 
 def shorten(name: str) -> str:

@@ -30,11 +30,12 @@ class TextStream:
         if self.stopped:
             return ""
         text = self._held + text
-        found = min((at for stop in self._stops if (at := text.find(stop)) >= 0), default=None)
+        # The stop string that is complete first, wherever the pieces were cut; of equals the one that began first
+        found = min(((at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0), default=None)
         if found is not None:
             self.stopped = True
             self._held = ""
-            return text[:found]
+            return text[: found[1]]
         keep = self._undecided(text)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -31,10 +31,10 @@ class Pace:
         for amount in rows:
             timed: dict[int, float] = {}
             for threads in self._candidates():
-                times = [time_step(amount, threads)]
-                if times[0] > enough:
+                times = [time_step(amount, threads) for _ in range(2)]
+                if min(times) > enough:
                     break
-                times += [time_step(amount, threads) for _ in range(4)]
+                times += [time_step(amount, threads) for _ in range(3)]
                 timed[threads] = median(times)
             chosen.append((amount, self._fewest(timed)))
         self._threads = chosen
@@ -63,8 +63,7 @@ class Pace:
 
     def _fewest(self, timed: dict[int, float]) -> int:
         """The fewest threads that no larger number clearly beats."""
-        best = self._cores
-        for threads in sorted(timed, reverse=True):
-            if best not in timed or timed[best] > timed[threads] * CLEARLY_FASTER:
-                best = threads
-        return best
+        for threads in sorted(timed):
+            if all(timed[more] > timed[threads] * CLEARLY_FASTER for more in timed if more > threads):
+                return threads
+        return self._cores

@@ -16,6 +16,8 @@ def probe(path: Path, mend: str) -> None:
     Raises ModelUnusable naming the path, what is wrong and `mend`.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would keep us waiting
+            raise ModelUnusable(f"{path}: a folder or a device, not a model file. Run: {mend}")
         with path.open("rb") as file:
             magic = file.read(len(GGUF_MAGIC))
     except FileNotFoundError:
@@ -30,6 +32,9 @@ def probe(path: Path, mend: str) -> None:
         )
     except subprocess.TimeoutExpired:
         raise ModelUnusable(f"{path}: loading it took more than {PROBE_SECONDS:.0f} s. Run: {mend}") from None
+    if b"Traceback" in child.stderr:  # then llama.cpp did not get to see the file
+        why = child.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise ModelUnusable(f"{path}: the model file cannot be tried ({why}). Run: {mend}")
     if child.returncode != 0:
         why = "ended the loader" if child.returncode < 0 else "is incomplete or damaged"
         raise ModelUnusable(f"{path}: the model file {why} ({path.stat().st_size:,} bytes). Run: {mend}")

@@ -5,9 +5,10 @@ Answers are HTTP 200 with the status in the body, which is where phoenix.js look
 
 import asyncio
 import base64
-import binascii
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 from aiohttp import web
 
@@ -22,50 +23,89 @@ POST_SECONDS = 10.0
 UNPOLLED_SECONDS = 15.0  # a session nobody polls for so long is over
 MAX_SESSIONS = 1_000
 MAX_BATCH = 100  # frames of one POST; Phoenix reads no more either
+TRY_AGAIN = 500  # every phoenix.js connects anew after it and joins again; after a 410 the old ones only connect
 
 
 class PollSession:
     """A client between its polls: its connection, and the frames it has not fetched."""
 
-    def __init__(self, on_expiry: Callable[[], None]) -> None:
+    def __init__(self, poll_seconds: float, unpolled_seconds: float, on_expiry: Callable[[], None]) -> None:
         self.connection: Connection | None = None
+        self._poll_seconds = poll_seconds
+        self._unpolled_seconds = unpolled_seconds
+        self._on_expiry = on_expiry
         self._frames: list[str] = []
         self._filled = asyncio.Event()
-        self._on_expiry = on_expiry
         self._polls = 0
-        self._expiry: asyncio.TimerHandle | None = None
+        self._ended = False
         self._await_poll()
 
     def put(self, frames: list[str]) -> None:
         self._frames += frames
         self._filled.set()
 
-    async def poll(self) -> list[str]:
-        """The frames since the last poll; waits for some."""
+    async def poll(self) -> list[str] | None:
+        """The frames since the last poll; waits for some. None once the session has ended."""
         self._polls += 1
-        self.end()
+        self._expiry.cancel()
         try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._filled.wait()
-        except TimeoutError:
-            return []
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._filled.wait()
         finally:
             self._polls -= 1
-            if self._polls == 0:
+            if self._polls == 0 and not self._ended:
                 self._await_poll()
+        if self._ended:
+            return None
         frames, self._frames = self._frames, []
         self._filled.clear()
         return frames
 
     def end(self) -> None:
-        if self._expiry is not None:
-            self._expiry.cancel()
+        """Close the connection and answer the poll that waits."""
+        self._ended = True
+        self._expiry.cancel()
+        self._filled.set()
+        if self.connection is not None:
+            self.connection.close()
 
     def _await_poll(self) -> None:
-        self._expiry = asyncio.get_running_loop().call_later(UNPOLLED_SECONDS, self._on_expiry)
+        self._expiry = asyncio.get_running_loop().call_later(self._unpolled_seconds, self._on_expiry)
 
 
-POLL_SESSIONS = web.AppKey("poll_sessions", dict[str, PollSession])
+class PollSessions:
+    """The sessions by their tokens, which nobody can guess."""
+
+    def __init__(self, poll_seconds: float = POLL_SECONDS, unpolled_seconds: float = UNPOLLED_SECONDS) -> None:
+        self.poll_seconds = poll_seconds
+        self.unpolled_seconds = unpolled_seconds
+        self._sessions: dict[str, PollSession] = {}
+
+    def find(self, token: str) -> PollSession | None:
+        return self._sessions.get(token)
+
+    def open(self, connect: Callable[[Callable[[list[str]], None]], Connection]) -> str | None:
+        """Begin a session; `connect` is told where its frames are to go. None when there are too many."""
+        if len(self._sessions) >= MAX_SESSIONS:
+            return None
+        token = secrets.token_urlsafe(32)
+        session = PollSession(self.poll_seconds, self.unpolled_seconds, on_expiry=partial(self.close, token))
+        session.connection = connect(session.put)
+        self._sessions[token] = session
+        return token
+
+    def close(self, token: str) -> None:
+        session = self._sessions.pop(token, None)
+        if session is not None:
+            session.end()
+
+    async def close_all(self, _: web.Application) -> None:
+        for token in [*self._sessions]:
+            self.close(token)
+
+
+POLL_SESSIONS = web.AppKey("poll_sessions", PollSessions)
 
 
 async def longpoll(request: web.Request) -> web.Response:
@@ -85,34 +125,32 @@ async def longpoll(request: web.Request) -> web.Response:
 
 async def poll_or_open(request: web.Request) -> web.Response:
     token = token_of(request)
-    session = request.app[POLL_SESSIONS].get(token)
+    session = request.app[POLL_SESSIONS].find(token)
     if session is None:
         return open_session(request)
     frames = await session.poll()
+    if frames is None:
+        return reply(request, status=TRY_AGAIN)
     return reply(request, status=200 if frames else 204, token=token, messages=frames)
 
 
 def open_session(request: web.Request) -> web.Response:
     """A new session; 410 is how the protocol says "opened"."""
-    sessions, services = request.app[POLL_SESSIONS], request.app[SERVICES]
+    services = request.app[SERVICES]
     try:
         greeting = greet_request(request)
-    except Refused as refused:
-        return reply(request, status=refused.status)
-    if len(sessions) >= MAX_SESSIONS:
-        return reply(request, status=500)
-    token = secrets.token_urlsafe(32)
-    session = PollSession(on_expiry=lambda: close_session(request.app, token))
-    session.connection = Connection(
-        greeting.version, greeting.user_id, services.answers, services.conversations, session.put
-    )
-    sessions[token] = session
+    except Refused:
+        return reply(request, status=403)  # phoenix.js knows no other refusal
+    connect = partial(Connection, greeting.version, greeting.user_id, services.answers, services.conversations)
+    token = request.app[POLL_SESSIONS].open(connect)
+    if token is None:
+        return reply(request, status=TRY_AGAIN)
     return reply(request, status=410, token=token, messages=[])
 
 
 async def post(request: web.Request) -> web.Response:
     token = token_of(request)
-    session = request.app[POLL_SESSIONS].get(token)
+    session = request.app[POLL_SESSIONS].find(token)
     if session is None or session.connection is None:
         return reply(request, status=410)
     try:
@@ -125,7 +163,7 @@ async def post(request: web.Request) -> web.Response:
     except TimeoutError:
         return reply(request, status=408)
     except Malformed:
-        close_session(request.app, token)
+        request.app[POLL_SESSIONS].close(token)
         return reply(request, status=410)
     return reply(request, status=200)
 
@@ -138,7 +176,7 @@ def messages_of(content_type: str, body: bytes) -> list[str | bytes]:
             return [text]
         lines = [line for line in text.split("\n") if line][:MAX_BATCH]
         return [line if line[0] in "[{" else base64.b64decode(line, validate=True) for line in lines]
-    except (UnicodeDecodeError, binascii.Error) as error:
+    except ValueError as error:  # not UTF-8, or not base64
         raise Malformed(str(error)) from error
 
 
@@ -162,16 +200,3 @@ def reply(request: web.Request, **body: object) -> web.Response:
     if origin is not None and request.app[SERVICES].doors.origin_is_welcome(origin, request.host):
         answer.headers["Access-Control-Allow-Origin"] = origin
     return answer
-
-
-def close_session(app: web.Application, token: str) -> None:
-    session = app[POLL_SESSIONS].pop(token, None)
-    if session is not None:
-        session.end()
-        if session.connection is not None:
-            session.connection.close()
-
-
-async def close_sessions(app: web.Application) -> None:
-    for token in [*app[POLL_SESSIONS]]:
-        close_session(app, token)

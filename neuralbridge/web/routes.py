@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 from neuralbridge import __version__
 from neuralbridge.offline import attempts
 from neuralbridge.web.keys import SERVICES
-from neuralbridge.web.longpoll import POLL_SESSIONS, close_sessions, longpoll
+from neuralbridge.web.longpoll import POLL_SESSIONS, PollSessions, longpoll
 from neuralbridge.web.websocket import SOCKETS, close_sockets, websocket
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def add_routes(app: web.Application, static: Path) -> None:
     app[STARTED] = time.monotonic()
     app[STATIC] = static
     app[SOCKETS] = set()
-    app[POLL_SESSIONS] = {}
+    app[POLL_SESSIONS] = PollSessions()
     for path in ["/socket/websocket", "/socket/websocket/"]:
         app.router.add_route(hdrs.METH_ANY, path, websocket)
     for path in ["/socket/longpoll", "/socket/longpoll/"]:
@@ -45,7 +45,7 @@ def add_routes(app: web.Application, static: Path) -> None:
     app.middlewares.append(guard)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(close_sockets)
-    app.on_shutdown.append(close_sessions)
+    app.on_shutdown.append(app[POLL_SESSIONS].close_all)
 
 
 async def page(request: web.Request) -> web.FileResponse:

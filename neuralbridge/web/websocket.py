@@ -16,9 +16,10 @@ logger = logging.getLogger(__name__)
 
 OUTBOX_BYTES = 4 * 1024 * 1024  # waiting for one client; a whole 8,000-token answer to resume fits twice
 SEND_SECONDS = 10.0  # a client that does not read for so long is cut off
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 2.0  # for a client to take a close, of which ANSWER_SECONDS to answer it
+ANSWER_SECONDS = 1.0
 
-SOCKETS = web.AppKey("sockets", set[web.WebSocketResponse])
+SOCKETS = web.AppKey("sockets", set["Outbox"])
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
@@ -32,7 +33,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         return web.Response(status=refused.status)
     limit = services.config.server.max_frame_bytes + 1  # aiohttp refuses what is not below it
     socket = web.WebSocketResponse(
-        protocols=("phoenix",), compress=False, max_msg_size=limit, timeout=CLOSE_SECONDS, autoping=True
+        protocols=("phoenix",), compress=False, max_msg_size=limit, timeout=ANSWER_SECONDS, autoping=True
     )
     if request.headers.get("Sec-WebSocket-Version") != "13" or not socket.can_prepare(request):
         return web.Response(status=400, text="this is a WebSocket: upgrade, with version 13\n")
@@ -40,11 +41,11 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     outbox = Outbox(socket, request.transport)
     connection = Connection(greeting.version, greeting.user_id, services.answers, services.conversations, outbox.put)
     writer = asyncio.create_task(outbox.write())
-    request.app[SOCKETS].add(socket)
+    request.app[SOCKETS].add(outbox)
     try:
-        await read(socket, connection, services.config.server.idle_seconds)
+        await read(socket, outbox, connection, services.config.server.idle_seconds)
     finally:
-        request.app[SOCKETS].discard(socket)
+        request.app[SOCKETS].discard(outbox)
         connection.close()
         writer.cancel()
         with suppress(asyncio.CancelledError):
@@ -62,13 +63,13 @@ def greet_request(request: web.Request) -> Greeting:
     return greet(request.query.items(), protocols, headers)
 
 
-async def read(socket: web.WebSocketResponse, connection: Connection, idle_seconds: float) -> None:
+async def read(socket: web.WebSocketResponse, outbox: "Outbox", connection: Connection, idle_seconds: float) -> None:
     """Feed the connection until either side ends it. Every end of ours has a code that lets clients come back."""
     while True:
         try:
             message = await socket.receive(timeout=idle_seconds)
         except TimeoutError:
-            await socket.close(code=WSCloseCode.PROTOCOL_ERROR)
+            await outbox.close(WSCloseCode.PROTOCOL_ERROR)
             return
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
             return  # closed, or a protocol error that aiohttp has answered with its code
@@ -76,13 +77,13 @@ async def read(socket: web.WebSocketResponse, connection: Connection, idle_secon
             await connection.receive(message.data)
         except Malformed as malformed:
             logger.info("a client sent what is not a frame", extra={"why": str(malformed)[:200]})
-            await socket.close(code=WSCloseCode.INTERNAL_ERROR)
+            await outbox.close(WSCloseCode.INTERNAL_ERROR)
             return
 
 
 async def close_sockets(app: web.Application) -> None:
     """On shutdown: 1012 tells clients to come back."""
-    await asyncio.gather(*(socket.close(code=WSCloseCode.SERVICE_RESTART) for socket in [*app[SOCKETS]]))
+    await asyncio.gather(*(outbox.close(WSCloseCode.SERVICE_RESTART) for outbox in app[SOCKETS]))
 
 
 class Outbox:
@@ -117,6 +118,14 @@ class Outbox:
                     self._cut(f"it has read nothing for {SEND_SECONDS:.0f} s")
                 except ConnectionError:
                     return  # the reader notices too and ends the connection
+
+    async def close(self, code: WSCloseCode) -> None:
+        """Say goodbye, to a client that listens; frames that still wait are not sent."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._socket.close(code=code)
+        except TimeoutError:
+            self._cut("it did not take the close")
 
     def _cut(self, why: str) -> None:
         logger.info("a client was cut off", extra={"why": why})

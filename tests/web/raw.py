@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import struct
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -21,29 +22,46 @@ class RawSocket:
     """One connection: the request goes out on entering, `status`, `headers` and `body` are its answer.
 
     After a 101 frames can be sent in any shape. `headers` replace those of the upgrade where they have a value and
-    remove them where they are None.
+    remove them where they are None. A small `window` makes the server's buffers fill as soon as nothing is read.
     """
 
     def __init__(
-        self, url: str, target: str = TARGET, method: str = "GET", headers: dict[str, str | None] | None = None
+        self,
+        url: str,
+        target: str = TARGET,
+        method: str = "GET",
+        headers: dict[str, str | None] | None = None,
+        window: int | None = None,
     ) -> None:
         self._place = urlsplit(url)
         wanted = {"Host": self._place.netloc, **UPGRADE, **(headers or {})}
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in wanted.items() if value)]
         self._request = "\r\n".join([*lines, "", ""]).encode()
+        self._window = window
 
     async def __aenter__(self) -> Self:
-        assert self._place.port is not None
-        self._reader, self.writer = await asyncio.open_connection("127.0.0.1", self._place.port)
+        await self.request()
+        await self.answer()
+        return self
+
+    async def request(self) -> None:
+        end = socket.socket()
+        end.setblocking(False)
+        if self._window is not None:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._window)
+        await asyncio.get_running_loop().sock_connect(end, ("127.0.0.1", self._place.port))
+        self._reader, self.writer = await asyncio.open_connection(sock=end, limit=self._window or 2**16)
         self.writer.write(self._request)
+        await self.writer.drain()
+
+    async def answer(self) -> None:
         async with asyncio.timeout(WAIT_SECONDS):
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
             first, *lines = head.strip().split("\r\n")
             self.status = int(first.split()[1])
             self.headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-            length = int(self.headers.get("content-length", 0))
-            self.body = b"" if b"HEAD" in self._request[:4] else await self._reader.readexactly(length)
-        return self
+            length = 0 if self._request.startswith(b"HEAD") else int(self.headers.get("content-length", 0))
+            self.body = await self._reader.readexactly(length)
 
     async def __aexit__(self, *_: object) -> None:
         self.abort()

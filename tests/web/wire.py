@@ -82,3 +82,12 @@ async def connected(served: Served, *topics: str, params: str = "vsn=2.0.0&user_
         for topic in topics:
             await client.join(topic)
         yield client
+
+
+async def mid_answer(served: Served, client: PhoenixClient, topic: str = TOPIC) -> str:
+    """Ask for a stream and hold the model after some of its tokens: the stream_id, once the first token has come."""
+    served.runner.hold()
+    await client.push(topic, "stream_query", {"query": "a story"})
+    served.runner.step(20)  # enough for the prompt, and for some tokens of an answer that is much longer
+    stream_id: str = (await client.until("stream_token"))[-1][4]["stream_id"]
+    return stream_id

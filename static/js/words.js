@@ -23,7 +23,7 @@ const english = {
   askAgain: "Ask again",
   edit: "Edit",
   leaveLine: "Leave the line",
-  examples: ["Why is the sky blue?", "What is the capital of Portugal?", "Explain photosynthesis in two sentences."],
+  examples: ["What is photosynthesis?", "Why is drinking water important?", "What does a compiler do?"],
 
   // ---- the connection
   connecting: "connecting",
@@ -86,7 +86,7 @@ const portuguese = {
   connecting: "conectando",
   connected: "conectado",
   reconnecting: "reconectando",
-  reconnectingIn: (seconds) => `reconectando, nova tentativa em ${seconds} s`,
+  reconnectingIn: (seconds) => `reconectando em ${seconds} s`,
   serverSilent: "o servidor demora a responder, tentando de novo",
   turnedAway: (reason) => `o servidor não abriu esta conversa (${reason}), tentando de novo`,
   since: (time) => `Sem conexão desde ${time}.`,

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 from aiohttp import WSCloseCode
 from aiohttp.test_utils import TestServer, unused_port
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, async_playwright, expect
@@ -212,7 +213,7 @@ class ServerProcess:
             "--data-dir",
             str(self.data),
         ]
-        command += ["--config", str(ROOT / "config.yaml")]
+        command += ["--config", str(self._greedy_config())]
         log = (self.data.parent / "server.log").open("ab")
         with log:
             self._process = await asyncio.create_subprocess_exec(
@@ -221,6 +222,16 @@ class ServerProcess:
         async with asyncio.timeout(START_SECONDS):
             self.url = await self._address()
         self._port = int(self.url.rpartition(":")[2])
+
+    def _greedy_config(self) -> Path:
+        """The shipped configuration but for the temperature: the same question has the same answer, however long."""
+        settings = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+        for model in settings["models"].values():
+            model["path"] = str(ROOT / model["path"])
+            model["params"]["temperature"] = 0
+        path = self.data.parent / "greedy.yaml"
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        return path
 
     async def _address(self) -> str:
         assert self._process is not None

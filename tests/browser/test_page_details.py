@@ -130,6 +130,21 @@ async def test_the_readers_place_is_kept_unless_at_the_end(visit: Visits, script
     await expect(page.page.locator("#below")).to_be_hidden()
 
 
+async def test_a_growing_draft_leaves_the_end_in_view(visit: Visits, scripted: ScriptedServer) -> None:
+    page = await visit(scripted.url)
+    await page.open()
+    await page.ask("\n".join(str(line) for line in range(60)))
+    await page.sees("complete")
+    receipt = page.turn().locator(".receipt")
+    for draft in ["\n" * 30, "short", "\n" * 5]:
+        await page.page.fill("#query", draft)
+        await expect(receipt).to_be_in_viewport(ratio=1)
+    await page.page.fill("#query", "32,000 characters are the most " * 1_200)
+    await page.page.press("#query", "Enter")
+    await expect(page.page.locator("#notice")).to_be_visible()
+    await expect(receipt).to_be_in_viewport(ratio=1)
+
+
 async def test_earlier_messages_come_without_moving_what_is_read(visit: Visits, scripted: ScriptedServer) -> None:
     page = await visit(scripted.url)
     await page.open()

@@ -20,10 +20,9 @@ export class Composer {
       ask();
     });
     field.addEventListener("input", () => {
-      this.#fit();
+      this.#grow();
       onTyped(field.value);
     });
-    window.addEventListener("resize", () => this.#fit());
     if (matchMedia("(hover: hover)").matches) this.focus(); // a phone would open its keyboard over the page
   }
 
@@ -31,16 +30,15 @@ export class Composer {
     this.send.disabled = draft.trim() === "";
     if (this.field.value === draft) return;
     this.field.value = draft;
-    this.#fit();
+    this.#grow();
   }
 
   focus() {
     this.field.focus({ preventScroll: true });
   }
 
-  #fit() {
-    const { field } = this;
-    field.style.height = "auto";
-    field.style.height = `${field.scrollHeight}px`;
+  /** As high as its text: see .growing in parts.css. */
+  #grow() {
+    this.field.parentElement.dataset.text = this.field.value;
   }
 }

@@ -8,9 +8,9 @@ export class ReadingPlace {
     this.list = list;
     this.pill = pill;
     this.follows = true;
+    this.height = scroller.clientHeight;
     scroller.addEventListener("scroll", () => this.#look(), { passive: true });
-    // The composer grows, a phone turns, the keyboard opens: the end stays in view for whoever was there.
-    new ResizeObserver(() => this.follows && this.#scrollToEnd()).observe(scroller);
+    new ResizeObserver(() => this.#resized()).observe(scroller);
   }
 
   /** Run `change` and keep what is being read where it is, whatever grew or shrank above it. */
@@ -43,12 +43,20 @@ export class ReadingPlace {
     return turn;
   }
 
+  /** The composer grew, a phone turned, a keyboard opened: the end stays in view for whoever was there. */
+  #resized() {
+    this.height = this.scroller.clientHeight;
+    if (this.follows) this.#scrollToEnd();
+  }
+
   #scrollToEnd() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    // Scroll events come before resize observers: until ours has run, it is the frame that moved, not the reader.
+    if (clientHeight !== this.height) return;
     this.follows = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
     if (this.follows) this.pill.hidden = true;
   }

@@ -73,41 +73,49 @@ class ProxyChannel:
 
     def leave(self) -> None:
         """The client left: what it asked ends."""
-        self._answers.leave(self, self._conversation)
         self._end_work()
+        self._answers.leave(self, self._conversation)
 
     def drop(self) -> None:
-        """The client is gone, or has joined anew: what it asked goes on."""
+        """The client is gone, or has joined anew: what it asked goes on, also what had not had its turn yet."""
+        for received in self._end_work():
+            if received.event != "get_history":
+                self._act(received)
         self._answers.drop(self, self._conversation)
-        self._end_work()
 
     async def receive(self, received: Received) -> None:
         await self._received.put(received)
 
-    def _end_work(self) -> None:
+    def _end_work(self) -> list[Received]:
+        """Stop the worker; what it did not get to. Whoever waits to add to that is let go."""
         if self._worker is not None and self._worker is not asyncio.current_task():
             self._worker.cancel()
+        return [self._received.get_nowait() for _ in range(self._received.qsize())]
 
     # What the client asks
 
     async def _work(self) -> None:
         try:
             while True:
-                await self._handle(await self._received.get())
+                received = await self._received.get()
+                if received.event == "get_history":
+                    await self._tell_history(received.ref, received.payload)
+                else:
+                    self._act(received)
         except Exception:
             logger.exception("a channel crashed", extra={"session_id": self._conversation.session_id})
-            self.drop()
+            self._end_work()
+            self._answers.drop(self, self._conversation)
             self._crashed()
 
-    async def _handle(self, received: Received) -> None:
+    def _act(self, received: Received) -> None:
+        """Do what needs no waiting."""
         ref, payload = received.ref, received.payload
         match received.event:
             case "ping":
                 self._push("pong", pushes.Pong(timestamp=timestamp()).payload())
             case "query" | "stream_query" if not isinstance(payload, bytes):
                 self._ask(ref, payload, streamed=received.event == "stream_query")
-            case "get_history":
-                await self._tell_history(ref, payload)
             case "stop":
                 self._stop(ref, payload)
             case "access_token":

@@ -55,6 +55,7 @@ const STEPS = {
   asked: (state, { key, query, instead }) => ({
     ...state,
     turns: [...state.turns.filter((turn) => turn.key !== instead), newTurn(key, { question: query })],
+    draft: state.draft.trim() === query ? "" : state.draft, // an example leaves what is being written alone
     notice: null,
   }),
 

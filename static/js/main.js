@@ -6,10 +6,10 @@ import { Memory, newId } from "./memory.js";
 import { Page } from "./view/page.js";
 import { wordsFor } from "./words.js";
 
-let session, state, channel;
+let state, channel;
 const memory = new Memory(() => window.localStorage);
 const page = new Page(document, wordsFor(navigator.languages), {
-  onAsk: (query) => ask(query),
+  onAsk: ask,
   onAgain: ({ key, question }) => ask(question, key),
   onTyped: (text) => tell({ type: "typed", text }),
   onEdit: ({ key }) => tell({ type: "withdrawn", key }),
@@ -18,41 +18,37 @@ const page = new Page(document, wordsFor(navigator.languages), {
   onDismiss: () => tell({ type: "dismissed" }),
   onEarlier: (id) => channel.readEarlier(id),
   onTryNow: () => channel.tryNow(),
-  onNewConversation: () => enter(newId(), state.turns.length > 0 ? session : state.previous),
+  onNewConversation: () => enter(newId(), state.turns.length > 0 ? memory.get("session") : state.previous),
   onGoBack: () => enter(state.previous, null),
 });
 enter(memory.get("session") ?? newId(), memory.get("previous") || null);
 
 function enter(id, previous) {
   channel?.close();
-  session = id;
-  memory.set("session", session);
+  memory.set("session", id);
   memory.set("previous", previous ?? "");
   state = startConversation({ draft: memory.get("draft") ?? "", previous });
-  channel = new Channel(session, { tell, resume: () => unfinished(state) });
+  channel = new Channel(id, { tell, resume: () => unfinished(state) });
   channel.open();
-  page.goToEnd();
-  page.show(state);
+  page.open(state);
 }
 
 function tell(event) {
-  const { draft } = state;
   state = reduce(state, event);
-  if (state.draft !== draft) memory.set("draft", state.draft);
+  memory.set("draft", state.draft);
   if (event.type === "joined") channel.readHistory();
   if (event.type === "joined" || event.type === "asked") sendWaiting();
   page.show(state);
 }
 
 function ask(query, instead) {
-  if (query === state.draft.trim()) tell({ type: "typed", text: "" });
   page.goToEnd();
   tell({ type: "asked", key: newId(), query, instead });
 }
 
 function sendWaiting() {
   for (const { key, question } of unsent(state)) {
-    const ref = channel.ask(question);
+    const ref = channel.ask(question); // null while there is no one to ask
     if (ref !== null) tell({ type: "sent", key, ref });
   }
 }

@@ -19,6 +19,7 @@ export class Memory {
   }
 
   set(name, value) {
+    if (this.own.get(name) === value) return; // called with every token; writing storage is slow
     this.own.set(name, value);
     try {
       this.storage?.setItem(PREFIX + name, value);

@@ -278,3 +278,9 @@ test("the time since when there is no connection survives the failed tries", () 
 test("an event without a step fails loudly", () => {
   assert.throws(() => fresh({ type: "surprise" }), /surprise/);
 });
+
+test("asking empties the composer, unless something else was asked than what is in it", () => {
+  const typed = fresh({ type: "typed", text: " why\n" });
+  assert.equal(reduce(typed, asked("why")).draft, "");
+  assert.equal(reduce(typed, asked("an example")).draft, " why\n");
+});

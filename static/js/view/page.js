@@ -35,6 +35,12 @@ export class Page {
     });
   }
 
+  /** Show another conversation, from its end. */
+  open(state) {
+    this.goToEnd();
+    this.show(state);
+  }
+
   /** The next drawing ends at the newest text, wherever the reader was. */
   goToEnd() {
     this.place.goToEnd();

@@ -193,6 +193,6 @@ def history_message(message: Message) -> pushes.HistoryMessage:
         role=message.role,
         content=message.content,
         status=message.status,
-        metadata={**message.metadata, "status": message.status},
+        metadata={"status": message.status, **message.metadata},
         timestamp=message.created_at,
     )

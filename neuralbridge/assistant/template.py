@@ -7,9 +7,13 @@ rendered around placeholders, which is also what lets its text be tokenised apar
 
 import asyncio
 import json
+import re
 import secrets
 import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 from neuralbridge.engine.engine import Engine
 from neuralbridge.errors import EngineFailed
@@ -27,7 +31,10 @@ CHATML = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A rendered template: its own text, and indices of the messages whose content stands there."""
+    """A rendered template: its own text, and indices of the messages whose content stands there.
+
+    A message may stand in several places. All stand somewhere, but for the system's, which some templates ignore.
+    """
 
     parts: tuple[str | int, ...]
 
@@ -37,24 +44,23 @@ class TemplateFailed(EngineFailed):
 
 
 class ChatTemplate:
-    """Renders the template of an engine's model. The same roles give the same layout, so layouts are kept."""
+    """Renders the template of an engine's model. The same roles give the same layout all day, so layouts are kept."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, today: Callable[[], date] = date.today) -> None:
         self._engine = engine
-        self._layouts: dict[tuple[Role, ...], Layout] = {}
-        self._child: asyncio.subprocess.Process | None = None
+        self._today = today  # some templates tell the model the date
+        self._layouts: dict[tuple[date, tuple[Role, ...]], Layout] = {}
+        self._child: Process | None = None
         self._turn = asyncio.Lock()
 
     async def layout(self, roles: tuple[Role, ...]) -> Layout:
         """The layout for messages of these roles, up to where the assistant is to speak. Raises TemplateFailed."""
-        found = self._layouts.get(roles)
-        if found is None:
+        key = (self._today(), roles)
+        if key not in self._layouts:
             async with self._turn:
-                found = await self._render(roles)
-            if len(self._layouts) >= RENDERINGS_KEPT:
-                del self._layouts[next(iter(self._layouts))]
-            self._layouts[roles] = found
-        return found
+                if key not in self._layouts:
+                    self._keep(key, await self._render(roles))
+        return self._layouts[key]
 
     async def stop(self) -> None:
         if self._child is not None:
@@ -62,6 +68,11 @@ class ChatTemplate:
                 self._child.kill()
             await self._child.wait()
             self._child = None
+
+    def _keep(self, key: tuple[date, tuple[Role, ...]], layout: Layout) -> None:
+        if len(self._layouts) >= RENDERINGS_KEPT:
+            del self._layouts[next(iter(self._layouts))]
+        self._layouts[key] = layout
 
     async def _render(self, roles: tuple[Role, ...]) -> Layout:
         nonce = secrets.token_hex(16)
@@ -71,56 +82,63 @@ class ChatTemplate:
         reply = await self._ask_child({"template": source, "messages": messages, **self._engine.template_tokens})
         if "error" in reply:
             raise TemplateFailed(f"The model's chat template failed: {reply['error']}")
-        return cut(reply["text"], marks)
+        layout = cut(reply["text"], marks)
+        for index, role in enumerate(roles):
+            if index not in layout.parts and role != "system":
+                raise TemplateFailed(f"The model's chat template leaves out message {index + 1}, of the {role}.")
+        return layout
 
     async def _ask_child(self, request: dict[str, object]) -> dict[str, str]:
-        try:
-            if self._child is None:
-                async with asyncio.timeout(START_SECONDS):
-                    self._child = await self._start()
-            child = self._child
-            assert child.stdin is not None and child.stdout is not None
-            async with asyncio.timeout(RENDER_SECONDS):
-                child.stdin.write(json.dumps(request).encode() + b"\n")
-                await child.stdin.drain()
-                line = await child.stdout.readline()
-        except TimeoutError:
+        line = await self._exchange(request)
+        if not line:  # it may have been killed while it had nothing to do; a template that ends it does so again
             await self.stop()
-            raise TemplateFailed(f"The model's chat template took more than {RENDER_SECONDS:.0f} s.") from None
-        except (OSError, ValueError) as error:  # the child has died, or its line was beyond the reader's limit
-            await self.stop()
-            raise TemplateFailed(f"The model's chat template could not be rendered: {error}") from error
-        except asyncio.CancelledError:
-            await self.stop()  # a half-read reply must not be taken for the next one
-            raise
+            line = await self._exchange(request)
         if not line:
             await self.stop()
             raise TemplateFailed("The model's chat template ended the process that renders it.")
         reply: dict[str, str] = json.loads(line)
         return reply
 
-    @staticmethod
-    async def _start() -> asyncio.subprocess.Process:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "neuralbridge.assistant.template_child",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=16 * 1024 * 1024,
-        )
-        assert child.stdout is not None
-        await child.stdout.readline()  # it says hello, so that its start is not taken for a slow template
-        return child
+    async def _exchange(self, request: dict[str, object]) -> bytes:
+        """Send the child a line and return its line, an empty one when it has ended."""
+        try:
+            child = await self._running_child()
+            assert child.stdin is not None and child.stdout is not None
+            async with asyncio.timeout(RENDER_SECONDS):
+                child.stdin.write(json.dumps(request).encode() + b"\n")
+                await child.stdin.drain()
+                return await child.stdout.readline()
+        except ConnectionError:
+            return b""
+        except TimeoutError:
+            await self.stop()
+            raise TemplateFailed(f"The model's chat template took more than {RENDER_SECONDS:.0f} s.") from None
+        except (OSError, ValueError) as error:  # it cannot be started, or its line was beyond the reader's limit
+            await self.stop()
+            raise TemplateFailed(f"The model's chat template could not be rendered: {error}") from error
+        except asyncio.CancelledError:
+            await self.stop()  # a half-read reply must not be taken for the next one
+            raise
+
+    async def _running_child(self) -> Process:
+        if self._child is None:
+            self._child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "neuralbridge.assistant.template_child",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=16 * 1024 * 1024,
+            )
+            assert self._child.stdout is not None
+            async with asyncio.timeout(START_SECONDS):
+                # it says hello, so that its start is not taken for a slow template
+                await self._child.stdout.readline()
+        return self._child
 
 
 def cut(text: str, marks: list[str]) -> Layout:
     """Split a rendering at its placeholders."""
-    parts: list[str | int] = []
-    rest = text
-    for index in sorted(range(len(marks)), key=lambda index: text.find(marks[index])):
-        before, mark, after = rest.partition(marks[index])
-        if mark:
-            parts += [before, index]
-            rest = after
-    return Layout(tuple(part for part in [*parts, rest] if part != ""))
+    indices = {mark: index for index, mark in enumerate(marks)}
+    parts = re.split(f"({'|'.join(map(re.escape, marks))})", text)
+    return Layout(tuple(indices.get(part, part) for part in parts if part))

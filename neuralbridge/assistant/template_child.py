@@ -1,6 +1,7 @@
 """The child process of `template.py`: a line of JSON in, a line of JSON out, until its input ends."""
 
 import json
+import signal
 import sys
 from datetime import datetime
 from typing import Any, NoReturn
@@ -35,6 +36,7 @@ def render(request: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal is meant for the server, which ends us
     limit_memory()
     print("{}", flush=True)
     for line in sys.stdin:

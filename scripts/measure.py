@@ -174,9 +174,8 @@ async def start_up() -> tuple[float, float]:
                 page = time.perf_counter() - began
                 async with http.ws_connect(f"{url}/socket/websocket?vsn=2.0.0") as stream:
                     await stream.send_json(["1", "1", "proxy:first", "phx_join", {}])
-                    await stream.send_json(
-                        ["1", "2", "proxy:first", "query", {"query": "What is the capital of France?"}]
-                    )
+                    asked = {"query": "What is the capital of France?", "temperature": 0}
+                    await stream.send_json(["1", "2", "proxy:first", "query", asked])
                     while (await stream.receive_json())[3] != "response":
                         pass
                 return page, time.perf_counter() - began

@@ -1,52 +1,28 @@
-"""The engine: one thread computes, the event loop submits and listens.
+"""The engine as the event loop sees it: submit a prompt, listen to what comes of it.
 
-Two crossings and no locks. What the loop wants goes into `_inbox`; what a step made goes back in one
+Two crossings and no locks. What the loop wants goes into the worker's inbox; what a step made comes back in one
 `call_soon_threadsafe`, however many sequences it was for.
 """
 
 import asyncio
 import logging
-import math
-import os
-import queue
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
+from typing import Self, TypeVar
 
-from neuralbridge.engine.pace import Pace
-from neuralbridge.engine.runner import DecodeFailed, Runner, Sampler
-from neuralbridge.engine.scheduler import Batch, Scheduler, Share, Trim
+from neuralbridge.engine.runner import Runner
 from neuralbridge.engine.sequence import Sequence
+from neuralbridge.engine.worker import Cancel, Event, Shutdown, Submit, Worker
 from neuralbridge.errors import EngineFailed, Overloaded, PromptTooLong
-from neuralbridge.types import Chosen, Finish, Piece, Sampling
+from neuralbridge.types import Finish, Piece, Sampling
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
-MEASURED_ROWS = [1, 4, 16]  # numbers of rows that threads are measured for
 WAIT_PER_ANSWER_MS = 4_000  # assumed for the first estimates, until answers have been timed
-
-Event = Piece | Finish | EngineFailed
-
-
-@dataclass(frozen=True, slots=True)
-class Submit:
-    sequence: Sequence
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """With `quiet` nobody listens any more and no event is wanted."""
-
-    id: int
-    quiet: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Shutdown:
-    pass
 
 
 class Generation:
@@ -59,7 +35,7 @@ class Generation:
         self._ended = False
         self._begun = time.monotonic()
 
-    def __aiter__(self) -> "Generation":
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Piece | Finish:
@@ -90,24 +66,20 @@ class Engine:
     """
 
     def __init__(self, open_runner: Callable[[], Runner], max_waiting: int, cores: int | None = None) -> None:
-        self._open_runner = open_runner
+        self._worker = Worker(open_runner, self._from_thread(self._settle), self._from_thread(self._deliver), cores)
         self._max_waiting = max_waiting
-        self._cores = cores or available_cores()
-        self._inbox: queue.SimpleQueue[Submit | Cancel | Shutdown] = queue.SimpleQueue()
         self._generations: dict[int, Generation] = {}
         self._ids = count(1)
         self._answer_ms = float(WAIT_PER_ANSWER_MS)
         self._tokenizer = ThreadPoolExecutor(1, "tokenizer")
-        self._thread: threading.Thread | None = None
-
-    # On the loop
+        self._started = False
 
     def start(self) -> None:
         """Begin to load the model on the engine thread; `ready` tells how that went."""
         self._loop = asyncio.get_running_loop()
         self._loaded: asyncio.Future[Runner] = self._loop.create_future()
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-        self._thread.start()
+        self._started = True
+        self._worker.start()
 
     async def ready(self) -> None:
         """Wait until the model is loaded. Raises ModelUnusable."""
@@ -119,10 +91,10 @@ class Engine:
 
     async def stop(self) -> None:
         """End the thread after its current step and free the model."""
-        if self._thread is not None:
-            self._inbox.put(Shutdown())
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+        if self._started:
+            self._worker.inbox.put(Shutdown())
+            await self._loop.run_in_executor(self._tokenizer, self._worker.join)
+            self._started = False
         self._tokenizer.shutdown()
 
     @property
@@ -173,11 +145,11 @@ class Engine:
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, room))
         sequence = Sequence(next(self._ids), prompt, sampling)
         generation = self._generations[sequence.id] = Generation(self, sequence)
-        self._inbox.put(Submit(sequence))
+        self._worker.inbox.put(Submit(sequence))
         return generation
 
     def cancel(self, id: int, quiet: bool) -> None:
-        self._inbox.put(Cancel(id, quiet))
+        self._worker.inbox.put(Cancel(id, quiet))
 
     def forget(self, id: int) -> None:
         """Nobody listens to this generation any more."""
@@ -194,149 +166,19 @@ class Engine:
             if generation is not None:
                 generation.mailbox.put_nowait(event)
 
-    # On the engine thread
-
-    def _run(self) -> None:
-        try:
-            runner = self._open_runner()
-        except Exception as error:  # noqa: BLE001  # whatever it is, whoever awaits ready() must learn of it
-            self._post(self._settle, error)
-            return
-        self._samplers: dict[int, Sampler] = {}
-        self._scheduler = Scheduler(runner.slots, runner.cells, runner.can_trim)
-        self._pace = Pace(self._cores, runner.max_rows - runner.slots)
-        self._computing = runner
-        self._time_step(1, 1)  # the first step of all allocates
-        self._pace.measure(self._time_step, [rows for rows in MEASURED_ROWS if rows < runner.max_rows])
-        self._post(self._settle, runner)
-        while self._obey():
-            try:
-                events = self._step()
-            except Exception:  # a mistake of ours must not end the thread: those it hit fail, the next question works
-                logger.exception("the engine made a mistake")
-                events = self._start_over()
-            if events:
-                self._post(self._deliver, events)
-        for sampler in self._samplers.values():
-            sampler.close()
-        runner.close()
-
     def _settle(self, outcome: Runner | Exception) -> None:
         if isinstance(outcome, Exception):
             self._loaded.set_exception(outcome)
         else:
             self._loaded.set_result(outcome)
 
-    def _post(self, call: Callable[..., None], *args: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:  # the loop has closed: nobody is left to hear
-            logger.info("the event loop closed before the engine did")
+    def _from_thread(self, call: Callable[[T], None]) -> Callable[[T], None]:
+        """A way for the engine thread to make the loop call `call`."""
 
-    def _obey(self) -> bool:
-        """Take what is in the inbox; wait for it when there is nothing to compute. False means the end."""
-        block = self._scheduler.idle
-        while True:
+        def post(value: T) -> None:
             try:
-                order = self._inbox.get(block)
-            except queue.Empty:
-                return True
-            block = False
-            match order:
-                case Submit(sequence):
-                    self._scheduler.submit(sequence)
-                    self._samplers[sequence.id] = self._computing.sampler(sequence.sampling)
-                case Cancel(id, quiet):
-                    ended = self._end(id)
-                    if ended is not None and not quiet:
-                        self._post(self._deliver, [(id, event) for event in ended.cancel()])
-                case Shutdown():
-                    return False
+                self._loop.call_soon_threadsafe(call, value)
+            except RuntimeError:  # the loop has closed: nobody is left to hear
+                logger.info("the event loop closed before the engine did")
 
-    def _step(self) -> list[tuple[int, Event]]:
-        batch = self._scheduler.plan(self._pace.chunk(self._scheduler.decoding))
-        if batch is None:
-            return []
-        for edit in batch.edits:
-            self._computing.edit(edit)
-        started = time.perf_counter()
-        try:
-            events = self._compute(batch.shares)
-        except DecodeFailed as failure:
-            logger.warning("a step failed, trying its sequences one by one", extra={"why": str(failure)})
-            return self._one_by_one(batch)
-        self._pace.observe(batch.rows, time.perf_counter() - started)
-        return events
-
-    def _compute(self, shares: list[Share]) -> list[tuple[int, Event]]:
-        rows = sum(len(share.tokens) for share in shares)
-        self._computing.decode(shares, self._pace.threads(rows))
-        sampled = [share.sequence for share in shares if share.sampled]
-        if not sampled:
-            return []
-        chosen = self._computing.choose([self._samplers[sequence.id] for sequence in sampled])
-        return [
-            (sequence.id, event)
-            for sequence, token in zip(sampled, chosen, strict=True)
-            for event in self._advance(sequence, token)
-        ]
-
-    def _advance(self, sequence: Sequence, chosen: Chosen) -> list[Event]:
-        if not math.isfinite(chosen.logprob):
-            return [self._fail(sequence, "the model's output is not a number")]
-        vocabulary = self._computing.vocabulary
-        events = sequence.append(chosen, None if vocabulary.is_end(chosen.token) else vocabulary.piece(chosen.token))
-        if isinstance(events[-1], Finish):
-            self._end(sequence.id)
-        return [*events]
-
-    def _one_by_one(self, batch: Batch) -> list[tuple[int, Event]]:
-        """A failed step says nothing about who is to blame; alone, only the culprit fails."""
-        events: list[tuple[int, Event]] = []
-        for share in batch.shares:
-            try:
-                events += self._compute([share])
-            except DecodeFailed as failure:
-                self._scheduler.unwind(share)
-                events.append((share.sequence.id, self._fail(share.sequence, str(failure))))
-        return events
-
-    def _fail(self, sequence: Sequence, why: str) -> EngineFailed:
-        logger.error("a sequence failed", extra={"sequence": sequence.id, "why": why})
-        self._end(sequence.id, forget=True)
-        return EngineFailed(f"The model could not go on with this answer: {why}.")
-
-    def _start_over(self) -> list[tuple[int, Event]]:
-        """Fail everything under way and begin again with an empty cache."""
-        failed: list[tuple[int, Event]] = [(id, EngineFailed("The engine made a mistake.")) for id in self._samplers]
-        for sampler in self._samplers.values():
-            sampler.close()
-        self._samplers.clear()
-        runner = self._computing
-        for slot in range(runner.slots):
-            runner.edit(Trim(slot, 0))
-        self._scheduler = Scheduler(runner.slots, runner.cells, runner.can_trim)
-        return failed
-
-    def _end(self, id: int, forget: bool = False) -> Sequence | None:
-        sequence = self._scheduler.remove(id, forget)
-        if sequence is not None:
-            self._samplers.pop(id).close()
-        return sequence
-
-    def _time_step(self, rows: int, threads: int) -> float:
-        """Seconds that a step of `rows` tokens takes. Before the first sequence only: it uses slot 0 and empties it."""
-        tokens = [0] * rows
-        share = Share(Sequence(0, tokens, Sampling()), slot=0, position=0, tokens=tokens, sampled=True)
-        started = time.perf_counter()
-        self._computing.decode([share], threads)
-        taken = time.perf_counter() - started
-        self._computing.edit(Trim(0, 0))
-        return taken
-
-
-def available_cores() -> int:
-    """Cores this process may run on, which containers and taskset limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return post

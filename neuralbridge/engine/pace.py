@@ -37,6 +37,8 @@ class Pace:
                 times += [time_step(amount, threads) for _ in range(3)]
                 timed[threads] = median(times)
             chosen.append((amount, self._fewest(timed)))
+            if timed:
+                self.observe(amount, min(timed.values()))
         self._threads = chosen
 
     def threads(self, rows: int) -> int:

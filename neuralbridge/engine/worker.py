@@ -1,0 +1,201 @@
+"""What runs on the engine thread: obey the inbox, compute a step, say what came of it, again.
+
+`inbox` is the way in, from any thread; `deliver` is the way out, called once per step with all its events.
+"""
+
+import logging
+import math
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from neuralbridge.engine.pace import Pace
+from neuralbridge.engine.runner import DecodeFailed, Runner, Sampler
+from neuralbridge.engine.scheduler import Batch, Scheduler, Share, Trim
+from neuralbridge.engine.sequence import Sequence
+from neuralbridge.errors import EngineFailed
+from neuralbridge.types import Chosen, Finish, Piece, Sampling
+
+logger = logging.getLogger(__name__)
+
+MEASURED_ROWS = [1, 4, 16]  # numbers of rows that threads are measured for
+
+Event = Piece | Finish | EngineFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    sequence: Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """With `quiet` nobody listens any more and no event is wanted."""
+
+    id: int
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    pass
+
+
+class Worker:
+    """The engine thread. `loaded` is called with the runner, or with why there is none; then `deliver` with events."""
+
+    def __init__(
+        self,
+        open_runner: Callable[[], Runner],
+        loaded: Callable[[Runner | Exception], None],
+        deliver: Callable[[list[tuple[int, Event]]], None],
+        cores: int | None = None,
+    ) -> None:
+        self.inbox: queue.SimpleQueue[Submit | Cancel | Shutdown] = queue.SimpleQueue()
+        self._open_runner = open_runner
+        self._loaded = loaded
+        self._deliver = deliver
+        self._cores = cores or available_cores()
+        self._samplers: dict[int, Sampler] = {}
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the end that a Shutdown in the inbox asked for."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._runner = self._open_runner()
+        except Exception as error:  # noqa: BLE001  # whatever it is, whoever waits for the model must learn of it
+            self._loaded(error)
+            return
+        self._scheduler = Scheduler(self._runner.slots, self._runner.cells, self._runner.can_trim)
+        self._pace = Pace(self._cores, self._runner.max_rows - self._runner.slots)
+        self._time_step(1, 1)  # the first step of all allocates
+        self._pace.measure(self._time_step, MEASURED_ROWS)
+        self._loaded(self._runner)
+        while self._obey():
+            try:
+                events = self._step()
+            except Exception:  # a mistake of ours must not end the thread: those it hit fail, the next question works
+                logger.exception("the engine made a mistake")
+                events = self._start_over()
+            if events:
+                self._deliver(events)
+        for sampler in self._samplers.values():
+            sampler.close()
+        self._runner.close()
+
+    def _obey(self) -> bool:
+        """Take what is in the inbox; wait for it when there is nothing to compute. False means the end."""
+        block = self._scheduler.idle
+        while True:
+            try:
+                order = self.inbox.get(block)
+            except queue.Empty:
+                return True
+            block = False
+            match order:
+                case Submit(sequence):
+                    self._scheduler.submit(sequence)
+                    self._samplers[sequence.id] = self._runner.sampler(sequence.sampling)
+                case Cancel(id, quiet):
+                    ended = self._end(id)
+                    if ended is not None and not quiet:
+                        self._deliver([(id, event) for event in ended.cancel()])
+                case Shutdown():
+                    return False
+
+    def _step(self) -> list[tuple[int, Event]]:
+        batch = self._scheduler.plan(self._pace.chunk(self._scheduler.decoding))
+        if batch is None:
+            return []
+        for edit in batch.edits:
+            self._runner.edit(edit)
+        started = time.perf_counter()
+        try:
+            events = self._compute(batch.shares)
+        except DecodeFailed as failure:
+            logger.warning("a step failed, trying its sequences one by one", extra={"why": str(failure)})
+            return self._one_by_one(batch)
+        self._pace.observe(batch.rows, time.perf_counter() - started)
+        return events
+
+    def _compute(self, shares: list[Share]) -> list[tuple[int, Event]]:
+        rows = sum(len(share.tokens) for share in shares)
+        self._runner.decode(shares, self._pace.threads(rows))
+        sampled = [share.sequence for share in shares if share.sampled]
+        if not sampled:
+            return []
+        chosen = self._runner.choose([self._samplers[sequence.id] for sequence in sampled])
+        return [
+            (sequence.id, event)
+            for sequence, token in zip(sampled, chosen, strict=True)
+            for event in self._advance(sequence, token)
+        ]
+
+    def _advance(self, sequence: Sequence, chosen: Chosen) -> list[Event]:
+        if not math.isfinite(chosen.logprob):
+            return [self._fail(sequence, "the model's output is not a number")]
+        vocabulary = self._runner.vocabulary
+        events = sequence.append(chosen, None if vocabulary.is_end(chosen.token) else vocabulary.piece(chosen.token))
+        if isinstance(events[-1], Finish):
+            self._end(sequence.id)
+        return [*events]
+
+    def _one_by_one(self, batch: Batch) -> list[tuple[int, Event]]:
+        """A failed step says nothing about who is to blame; alone, only the culprit fails."""
+        events: list[tuple[int, Event]] = []
+        for share in batch.shares:
+            try:
+                events += self._compute([share])
+            except DecodeFailed as failure:
+                self._scheduler.unwind(share)
+                events.append((share.sequence.id, self._fail(share.sequence, str(failure))))
+        return events
+
+    def _fail(self, sequence: Sequence, why: str) -> EngineFailed:
+        logger.error("a sequence failed", extra={"sequence": sequence.id, "why": why})
+        self._end(sequence.id, forget=True)
+        return EngineFailed(f"The model could not go on with this answer: {why}.")
+
+    def _start_over(self) -> list[tuple[int, Event]]:
+        """Fail everything under way and begin again with an empty cache."""
+        failed: list[tuple[int, Event]] = [(id, EngineFailed("The engine made a mistake.")) for id in self._samplers]
+        for sampler in self._samplers.values():
+            sampler.close()
+        self._samplers.clear()
+        runner = self._runner
+        for slot in range(runner.slots):
+            runner.edit(Trim(slot, 0))
+        self._scheduler = Scheduler(runner.slots, runner.cells, runner.can_trim)
+        return failed
+
+    def _end(self, id: int, forget: bool = False) -> Sequence | None:
+        sequence = self._scheduler.remove(id, forget)
+        if sequence is not None:
+            self._samplers.pop(id).close()
+        return sequence
+
+    def _time_step(self, rows: int, threads: int) -> float:
+        """Seconds that a step of `rows` tokens takes. Before the first sequence only: it uses slot 0 and empties it."""
+        tokens = [0] * rows
+        share = Share(Sequence(0, tokens, Sampling()), slot=0, position=0, tokens=tokens, sampled=True)
+        started = time.perf_counter()
+        self._runner.decode([share], threads)
+        taken = time.perf_counter() - started
+        self._runner.edit(Trim(0, 0))
+        return taken
+
+
+def available_cores() -> int:
+    """Cores this process may run on, which containers and taskset limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -29,11 +29,6 @@ METADATA = {
 }
 
 
-async def history(client: CheckedClient, payload: Any = None, topic: str = TOPIC) -> dict[str, Any]:
-    await client.push(topic, "get_history", payload)
-    return await client.expect("history")
-
-
 def is_now(timestamp: str) -> bool:
     assert timestamp.endswith("Z")
     return abs((datetime.now(UTC) - datetime.fromisoformat(timestamp)).total_seconds()) < 60
@@ -137,7 +132,7 @@ async def test_an_empty_answer_is_an_answer(serve: Serve) -> None:
     async with connected(served, TOPIC) as client:
         await client.push(TOPIC, "stream_query", {"query": "hi"})
         frames = await client.until("stream_complete")
-        messages = (await history(client))["messages"]
+        messages = (await client.history())["messages"]
     assert [frame[3] for frame in frames] == ["stream_start", "stream_complete"]
     assert (frames[-1][4]["response"], frames[-1][4]["metadata"]["finish_reason"]) == ("", "stop")
     assert [message["content"] for message in messages] == ["hi", ""]
@@ -177,7 +172,7 @@ async def test_two_conversations_of_one_socket_are_answered_side_by_side(served:
 
 async def test_a_conversation_without_questions_has_an_empty_history(served: Served) -> None:
     async with connected(served, TOPIC) as client:
-        assert await history(client) == {"messages": [], "total_messages": 0}
+        assert await client.history() == {"messages": [], "total_messages": 0}
 
 
 async def test_history_has_questions_and_answers_in_their_order(served: Served) -> None:
@@ -186,7 +181,7 @@ async def test_history_has_questions_and_answers_in_their_order(served: Served) 
         response = await client.expect("response")
         await client.push(TOPIC, "stream_query", {"query": "two"})
         await client.until("stream_complete")
-        told = await history(client, None)
+        told = await client.history(None)
     messages = told["messages"]
     assert told["total_messages"] == 4
     assert [(message["role"], message["content"]) for message in messages] == [
@@ -208,42 +203,42 @@ async def ask_often(client: CheckedClient, amount: int) -> list[str]:
     for number in range(amount):
         await client.push(TOPIC, "query", {"query": str(number)})
         await client.expect("response")
-    return [message["id"] for message in (await history(client, {"limit": 500}))["messages"]]
+    return [message["id"] for message in (await client.history({"limit": 500}))["messages"]]
 
 
 async def test_history_is_read_in_pages_from_the_end(served: Served) -> None:
     async with connected(served, TOPIC) as client:
         ids = await ask_often(client, 4)
         pages, before = [], None
-        while page := (await history(client, {"limit": 3, "before": before}))["messages"]:
+        while page := (await client.history({"limit": 3, "before": before}))["messages"]:
             pages.insert(0, [message["id"] for message in page])
             before = page[0]["id"]
-        total = (await history(client, {"limit": 1}))["total_messages"]
+        total = (await client.history({"limit": 1}))["total_messages"]
     assert (pages, total) == ([ids[:2], ids[2:5], ids[5:]], 8)
 
 
 async def test_without_a_limit_history_is_the_last_50_messages(served: Served) -> None:
     async with connected(served, TOPIC) as client:
         ids = await ask_often(client, 26)
-        told = await history(client)
+        told = await client.history()
     assert ([message["id"] for message in told["messages"]], told["total_messages"]) == (ids[2:], 52)
 
 
 async def test_before_an_unknown_message_there_is_nothing(served: Served) -> None:
     async with connected(served, TOPIC, "proxy:other") as client:
         (first, *_) = await ask_often(client, 1)
-        assert (await history(client, {"before": "nothing"}))["messages"] == []
-        assert (await history(client, {"before": first}))["messages"] == []
+        assert (await client.history({"before": "nothing"}))["messages"] == []
+        assert (await client.history({"before": first}))["messages"] == []
         await client.push("proxy:other", "query", {"query": "hi"})
         await client.expect("response")
-        assert (await history(client, {"before": first}, "proxy:other"))["messages"] == []
+        assert (await client.history({"before": first}, "proxy:other"))["messages"] == []
 
 
 async def test_history_in_mid_answer_has_the_answer_as_streaming(serve: Serve) -> None:
     served = await serve(FakeRunner(reply=lambda _: STORY))
     async with connected(served, TOPIC) as client, connected(served, TOPIC) as other:
         await mid_answer(served, client)
-        messages = (await history(other))["messages"]
+        messages = (await other.history())["messages"]
     assert [message["status"] for message in messages] == ["complete", "streaming"]
     assert STORY.startswith(messages[1]["content"])
 
@@ -252,17 +247,17 @@ async def test_history_survives_a_restart(serve: Serve) -> None:
     served = await serve()
     async with connected(served, TOPIC) as client:
         await ask_often(client, 2)
-        before = await history(client)
+        before = await client.history()
     await served.stop()
     async with connected(await serve(), TOPIC) as client:
-        assert await history(client) == before
+        assert await client.history() == before
 
 
 async def test_conversations_of_different_sessions_do_not_mix(served: Served) -> None:
     async with connected(served, TOPIC, "proxy:S", "proxy:s ", "proxy:s%", "realtime:proxy:s") as client:
         await client.push(TOPIC, "query", {"query": "hi"})
         await client.expect("response")
-        totals = {topic: (await history(client, topic=topic))["total_messages"] for topic in client.joined}
+        totals = {topic: (await client.history(topic=topic))["total_messages"] for topic in client.joined}
     assert totals == {TOPIC: 2, "proxy:S": 0, "proxy:s ": 0, "proxy:s%": 0, "realtime:proxy:s": 2}
 
 
@@ -273,6 +268,6 @@ async def test_history_of_two_clients_at_once_is_one_conversation(served: Served
         )
         await one.until("response")
         await two.until("response")
-        messages = (await history(one))["messages"]
+        messages = (await one.history())["messages"]
     assert [message["parent"] for message in messages] == [None, *[message["id"] for message in messages[:3]]]
     assert {message["content"] for message in messages[::2]} == {"one", "two"}

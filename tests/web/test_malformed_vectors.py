@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Served
 from tests.web.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TARGET, TEXT, RawSocket, encode, text
-from tests.web.wire import CheckedClient, connected
+from tests.web.wire import connected
 
 V1_TARGET = "/socket/websocket"
 HEARTBEAT = text(None, "7", "phoenix", "heartbeat", {})
@@ -127,7 +127,7 @@ async def test_v61_fragments_that_are_too_much_together_close_with_1009(served: 
 
 
 async def test_v61_an_ordinary_client_learns_why(served: Served) -> None:
-    async with CheckedClient(served.url) as client:
+    async with connected(served) as client:
         await client.send(None, "r" * LIMIT, "phoenix", "heartbeat", {})
         assert await client.close_code() == 1009
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from typing import Any
 from unittest.mock import ANY
 
@@ -9,6 +10,7 @@ from neuralbridge.protocol.pushes import PUSHES
 from tests.conftest import Served
 from tests.phoenix_client import Frame, PhoenixClient
 
+V2 = "vsn=2.0.0&user_id=u"
 TOPIC = "proxy:s"
 OF_QUESTION = {"response", "stream_start", "stream_token", "stream_complete", "queued"}
 
@@ -38,12 +40,30 @@ def pong(join_ref: Any, topic: str = TOPIC) -> Frame:
 
 
 class CheckedClient(PhoenixClient):
-    """Fails on a frame that the server's own description of the wire does not allow."""
+    """Fails on a frame that the server's own description of the wire does not allow. `heard` has all frames."""
+
+    def __init__(self, url: str, params: str) -> None:
+        super().__init__(url, params)
+        self.heard: list[Frame] = []
 
     async def receive(self) -> Frame:
         frame = await super().receive()
         check(frame)
+        self.heard.append(frame)
         return frame
+
+    async def vanish(self) -> None:
+        """Lose the connection: no close frame, and what was not read is lost."""
+        await self._http.close()
+
+    async def history(self, payload: Any = None, topic: str = TOPIC) -> dict[str, Any]:
+        await self.push(topic, "get_history", payload)
+        return await self.expect("history")
+
+    async def ask(self, query: str, topic: str = TOPIC) -> dict[str, Any]:
+        """Ask and wait for the answer; nothing else may come before it."""
+        await self.push(topic, "query", {"query": query})
+        return await self.expect("response")
 
     async def fence(self, topic: str = TOPIC) -> list[Frame]:
         """The frames that still come, up to where everything sent so far on this topic has been dealt with.
@@ -76,12 +96,26 @@ def check(frame: Frame) -> None:
 
 
 @asynccontextmanager
-async def connected(served: Served, *topics: str, params: str = "vsn=2.0.0&user_id=u") -> AsyncIterator[CheckedClient]:
+async def connected(served: Served, *topics: str, params: str = V2) -> AsyncIterator[CheckedClient]:
     """A checked client that has joined these topics."""
     async with CheckedClient(served.url, params) as client:
         for topic in topics:
             await client.join(topic)
         yield client
+
+
+def texts(frames: list[Frame]) -> str:
+    """The tokens among these frames, put together."""
+    return "".join(frame[4]["token"] for frame in frames if frame[3] == "stream_token")
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    return [frame[4]["seq"] for frame in frames]
+
+
+def events(frames: list[Frame]) -> list[str]:
+    """The events of these frames, tokens as one."""
+    return [event for event, _ in groupby(frame[3] for frame in frames)]
 
 
 async def mid_answer(served: Served, client: PhoenixClient, topic: str = TOPIC) -> str:

@@ -16,13 +16,23 @@ from neuralbridge.types import ChatMessage
 logger = logging.getLogger(__name__)
 
 PAGE = 64  # messages read from the store at a time
-BORDER = 8  # see `drop`
+BORDER = 8  # messages; see `newest`
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     tokens: list[int]
     messages_omitted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question with its answer. `before` counts the messages above them, `tokens` what they add to a prompt."""
+
+    before: int
+    question: str
+    answer: str
+    tokens: int
 
 
 class Prompts:
@@ -54,28 +64,42 @@ class Prompts:
             raise PromptTooLong(len(alone), limit)
         budget = limit - len(alone) - min(max_tokens, limit // 2)
         total = await self._conversations.length(conversation)
-        turns = await self._recent(conversation, budget)
-        while turns:
-            tokens = await self._tokens([*opening, *turns, question])
-            if len(tokens) - len(alone) <= budget:
-                return Prompt(tokens, total - len(turns))
-            del turns[:2]
+        if total == 0 or budget <= 0:
+            return Prompt(alone, total)
+        frame = len(await self._tokens([*opening, *messages([Exchange(0, "", "", 0)]), question])) - len(alone)
+        exchanges = await self._recent(conversation, budget, frame)
+        estimate = budget
+        while kept := newest(exchanges, estimate):
+            tokens = await self._tokens([*opening, *messages(kept), question])
+            over = len(tokens) - len(alone) - budget
+            if over <= 0:
+                return Prompt(tokens, total - 2 * len(kept))
+            estimate = min(estimate - over, cost(kept) - 1)  # the template frames some turns with more than others
         return Prompt(alone, total)
 
-    async def _recent(self, conversation: Conversation, budget: int) -> list[ChatMessage]:
-        """The newest turns that may fit `budget` tokens by their contents alone, oldest first."""
-        newest: list[ChatMessage] = []
-        costs: list[int] = []
+    async def _recent(self, conversation: Conversation, budget: int, frame: int) -> list[Exchange]:
+        """All exchanges, oldest first, or as many of the newest as are more than `budget` tokens."""
+        exchanges: list[Exchange] = []
         before: str | None = None
         while page := await self._conversations.branch(conversation, PAGE, before):
             before = page[0].uid
-            turns = answered(page)
-            encoded = await self._engine.tokenize([(message.content, False) for message in turns])
-            newest = turns + newest
-            costs = [len(tokens) for tokens in encoded] + costs
-            if sum(costs) > budget or page[0].parent is None:
+            exchanges = await self._exchanges(page, frame) + exchanges
+            if cost(exchanges) > budget or page[0].parent is None:
                 break
-        return newest[drop(costs, budget) :]
+        return exchanges
+
+    async def _exchanges(self, page: list[Message], frame: int) -> list[Exchange]:
+        """Questions with their answers; a question that got no text of an answer is left out with it."""
+        pairs = [
+            (question, answer)
+            for question, answer in pairwise(page)
+            if question.role == "user" and answer.role == "assistant" and answer.content
+        ]
+        encoded = await self._engine.tokenize([(message.content, False) for pair in pairs for message in pair])
+        return [
+            Exchange(question.position - 1, question.content, answer.content, frame + len(asked) + len(said))
+            for (question, answer), asked, said in zip(pairs, encoded[::2], encoded[1::2], strict=True)
+        ]
 
     async def _tokens(self, messages: list[ChatMessage]) -> list[int]:
         try:
@@ -96,25 +120,33 @@ class Prompts:
         return tokens if first is None or tokens[:1] == [first] else [first, *tokens]
 
 
-def answered(messages: list[Message]) -> list[ChatMessage]:
-    """Questions with their answers; a question that got no text of an answer is left out with it."""
-    return [
-        ChatMessage(message.role, message.content)
-        for question, answer in pairwise(messages)
-        if question.role == "user" and answer.role == "assistant" and answer.content
-        for message in (question, answer)
-    ]
+def newest(exchanges: list[Exchange], budget: int) -> list[Exchange]:
+    """The newest of these that `budget` tokens have room for.
 
-
-def drop(costs: list[int], budget: int) -> int:
-    """How many of the oldest messages to leave out, given the tokens of each; whole turns of two.
-
-    Dropping just enough would move the beginning of the prompt with every question, and everything computed for it
+    Leaving out just enough would move the beginning of the prompt with every question, and everything computed for it
     would be lost each time. So the border moves in steps of `BORDER` messages where half the budget stays used.
     """
-    fewest = next(at for at in range(0, len(costs) + 2, 2) if sum(costs[at:]) <= budget)
-    stepped = -(-fewest // BORDER) * BORDER
-    return stepped if 2 * sum(costs[stepped:]) >= budget else fewest
+    first, room = len(exchanges), budget
+    while first > 0 and exchanges[first - 1].tokens <= room:
+        first -= 1
+        room -= exchanges[first].tokens
+    if first in (0, len(exchanges)):
+        return exchanges[first:]
+    border = -(-exchanges[first].before // BORDER) * BORDER
+    stepped = [exchange for exchange in exchanges if exchange.before >= border]
+    return stepped if 2 * cost(stepped) >= budget else exchanges[first:]
+
+
+def cost(exchanges: list[Exchange]) -> int:
+    return sum(exchange.tokens for exchange in exchanges)
+
+
+def messages(exchanges: list[Exchange]) -> list[ChatMessage]:
+    return [
+        message
+        for exchange in exchanges
+        for message in (ChatMessage("user", exchange.question), ChatMessage("assistant", exchange.answer))
+    ]
 
 
 def without_system(messages: list[ChatMessage]) -> list[ChatMessage]:

@@ -24,7 +24,7 @@ class ChatMessage:
 class Sampling:
     """How the next token is chosen. The values 1.0 and 0.0 of the penalties switch them off."""
 
-    temperature: float = 0.7
+    temperature: float = 0.3
     top_p: float = 0.95
     top_k: int = 40
     min_p: float = 0.05

@@ -79,7 +79,7 @@ def test_a_name_that_is_called_like_a_model_stands_before_it() -> None:
 
 
 ORDER = [
-    ({}, {}, {}, 0.7),
+    ({}, {}, {}, 0.3),
     ({"temperature": 0.1}, {}, {}, 0.1),
     ({"temperature": 0.1}, {"temperature": 0.2}, {}, 0.2),
     ({"temperature": 0.1}, {"temperature": 0.2}, {"temperature": 0.3}, 0.3),

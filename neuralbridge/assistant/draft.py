@@ -27,7 +27,8 @@ class Draft:
         self._unsaved = 0
         self._saved_at = time.monotonic()
         self._saving: asyncio.Future[None] | None = None
-        self._finished = False
+        self._ending: tuple[Status, Receipt] | None = None
+        self._stored = False
 
     async def __aenter__(self) -> Self:
         asked = self._question
@@ -40,9 +41,10 @@ class Draft:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._finished:
+        if not self._stored:
             failed = isinstance(error, Exception)  # the others are cancellation and shutdown
-            await self._store("error" if failed else "interrupted", replace(self._receipt, finish_reason="error"))
+            receipt = replace(self._receipt, finish_reason="error")
+            await self._store(*(self._ending or ("error" if failed else "interrupted", receipt)))
 
     async def add(self, piece: Piece) -> None:
         """Take the next piece; now and then what there is of the text is saved behind its back."""
@@ -57,8 +59,8 @@ class Draft:
 
     async def finish(self, status: Status, receipt: Receipt) -> Receipt:
         """Store the whole answer; the receipt comes back with the message's id."""
-        self._finished = True
         receipt = replace(receipt, message_id=self._turn.answer)
+        self._ending = (status, receipt)
         await self._store(status, receipt)
         return receipt
 
@@ -72,8 +74,9 @@ class Draft:
     async def _store(self, status: Status, receipt: Receipt) -> None:
         await self._saved()
         await self._conversations.finish(self._turn, self.text, status, asdict(receipt))
+        self._stored = True
 
     async def _saved(self) -> None:
-        if self._saving is not None:
-            await self._saving
-            self._saving = None
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            await asyncio.shield(saving)  # whoever cancels us means the answer, not the saving of what there is of it

@@ -47,6 +47,10 @@ class Answer:
         """The number of the last event."""
         return len(self._log)
 
+    @property
+    def last(self) -> AnswerEvent | None:
+        return self._log[-1] if self._log else None
+
     def publish(self, event: AnswerEvent) -> None:
         if isinstance(event, Started | Text) and not self.question.streamed:
             return
@@ -62,12 +66,13 @@ class Answer:
 
 
 class Line:
-    """One conversation's questions: the one being answered, those behind it, and who follows them all."""
+    """One conversation's questions: the one being answered, those behind it, and who is subscribed to them."""
 
     def __init__(self) -> None:
         self.running: Answer | None = None
         self.waiting: deque[Answer] = deque()
-        self.followers: dict[Listener, None] = {}
+        self.subscribers: dict[Listener, bool] = {}  # True: follows, so it hears also what others ask
+        self.giving_up: asyncio.TimerHandle | None = None  # while nobody is subscribed
 
     @property
     def answers(self) -> list[Answer]:
@@ -82,7 +87,6 @@ class Answers:
         self._limits = limits
         self._lines: dict[Conversation, Line] = {}
         self._kept: OrderedDict[str, Answer] = OrderedDict()
-        self._unwatched: dict[Answer, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -104,8 +108,9 @@ class Answers:
             )
         answer = Answer(question)
         answer.owner = asker
-        answer.listeners = {**dict.fromkeys(line.followers, True), asker: True}
-        for follower in line.followers:
+        followers = [subscriber for subscriber, follows in line.subscribers.items() if follows]
+        answer.listeners = dict.fromkeys([*followers, asker], True)
+        for follower in followers:
             if follower is not asker:
                 follower.hear(answer, None, Asked())
         if line.running is None:
@@ -137,59 +142,51 @@ class Answers:
         """Tell what was missed after event `seq`, then the rest."""
         if not answer.done:
             answer.owner = listener
-            self._listen(answer, listener, everything=True)
+            answer.listeners[listener] = True
         answer.replay(listener, seq)
 
     def await_closing(self, listener: Listener, conversation: Conversation) -> None:
         """Tell how the unfinished answers end, so that a client that lost its connection does not wait forever."""
-        line = self._lines.get(conversation)
-        for answer in line.answers if line else []:
-            if listener not in answer.listeners:
-                self._adopt(answer, listener)
-                self._listen(answer, listener, everything=False)
+        for answer in self._subscribe(listener, conversation, follows=False):
+            answer.listeners[listener] = False
 
     def follow(self, listener: Listener, conversation: Conversation) -> None:
         """Tell everything of this conversation, whoever asks: first what is under way from its beginning."""
-        line = self._lines.setdefault(conversation, Line())
-        line.followers[listener] = None
-        for answer in line.answers:
-            if answer.listeners.get(listener) is not True:
-                self._adopt(answer, listener)
-                self._listen(answer, listener, everything=True)
-                listener.hear(answer, None, Asked())
-                answer.replay(listener)
+        for answer in self._subscribe(listener, conversation, follows=True):
+            answer.listeners[listener] = True
+            listener.hear(answer, None, Asked())
+            answer.replay(listener)
 
     def drop(self, listener: Listener, conversation: Conversation) -> None:
-        """The listener's connection is gone; its answers go on."""
+        """The listener's connection is gone; its answers go on, for a while also when nobody else is subscribed."""
         line = self._lines.get(conversation)
         if line is None:
             return
-        line.followers.pop(listener, None)
+        line.subscribers.pop(listener, None)
         for answer in line.answers:
             answer.listeners.pop(listener, None)
             if answer.owner is listener:
                 answer.owner = None
-            if not answer.listeners and answer not in self._unwatched:
-                seconds = self._limits.unwatched_seconds
-                self._unwatched[answer] = asyncio.get_running_loop().call_later(seconds, self._give_up, answer)
+        if not line.subscribers and line.giving_up is None:
+            seconds = self._limits.unwatched_seconds
+            line.giving_up = asyncio.get_running_loop().call_later(seconds, self._give_up, line)
         self._tidy(conversation)
 
     def leave(self, listener: Listener, conversation: Conversation) -> None:
-        """The listener left on purpose: what it asked ends, and so does what nobody else listens to."""
+        """The listener left on purpose: what it asked ends, and everything when it was the last subscriber."""
         line = self._lines.get(conversation)
-        answers = [answer for answer in line.answers if listener in answer.listeners] if line else []
-        owned = [answer for answer in answers if answer.owner is listener]
+        if line is None:
+            return
+        owned = [answer for answer in line.answers if answer.owner is listener]
         self.drop(listener, conversation)
-        for answer in answers:
-            if answer in owned or not answer.listeners:
-                self._end(answer)
+        for answer in owned if line.subscribers else line.answers:
+            self._end(answer)
 
     async def close(self) -> None:
         """Interrupt everything and wait until that is stored."""
-        for handle in self._unwatched.values():
-            handle.cancel()
         for line in self._lines.values():
             line.waiting.clear()
+            stop_clock(line)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -238,29 +235,28 @@ class Answers:
 
     def _tell_places(self, line: Line) -> None:
         for place, answer in enumerate(line.waiting, 1):
-            answer.publish(Queued(place))
+            if answer.last != Queued(place):
+                answer.publish(Queued(place))
 
-    def _give_up(self, answer: Answer) -> None:
-        del self._unwatched[answer]
-        logger.info("nobody came back for an answer", extra={"answer": answer.id})
-        self._end(answer, "interrupted")
+    def _give_up(self, line: Line) -> None:
+        for answer in line.answers:
+            logger.info("nobody came back for an answer", extra={"answer": answer.id})
+            self._end(answer, "interrupted")
 
-    def _adopt(self, answer: Answer, listener: Listener) -> None:
-        if answer.owner is None:
-            answer.owner = listener
-
-    def _listen(self, answer: Answer, listener: Listener, everything: bool) -> None:
-        answer.listeners[listener] = everything
-        handle = self._unwatched.pop(answer, None)
-        if handle is not None:
-            handle.cancel()
+    def _subscribe(self, listener: Listener, conversation: Conversation, follows: bool) -> list[Answer]:
+        """Note that somebody is there; the unfinished answers that are new to it."""
+        line = self._lines.setdefault(conversation, Line())
+        line.subscribers[listener] = follows or line.subscribers.get(listener, False)
+        stop_clock(line)
+        new = [answer for answer in line.answers if listener not in answer.listeners]
+        for answer in new:
+            answer.owner = answer.owner or listener
+        return new
 
     def _keep(self, answer: Answer) -> None:
         """Remember a finished answer for `resume_seconds`, the newest `KEPT` of them."""
         answer.listeners.clear()
-        handle = self._unwatched.pop(answer, None)
-        if handle is not None:
-            handle.cancel()
+        answer.owner = None
         self._kept[answer.id] = answer
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -268,5 +264,13 @@ class Answers:
 
     def _tidy(self, conversation: Conversation) -> None:
         line = self._lines.get(conversation)
-        if line is not None and not line.answers and not line.followers:
+        if line is not None and not line.answers and not line.subscribers:
+            stop_clock(line)
             del self._lines[conversation]
+
+
+def stop_clock(line: Line) -> None:
+    """Do not give up: somebody is subscribed, or there is nothing to give up."""
+    if line.giving_up is not None:
+        line.giving_up.cancel()
+        line.giving_up = None

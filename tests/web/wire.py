@@ -6,6 +6,8 @@ from itertools import groupby
 from typing import Any
 from unittest.mock import ANY
 
+import aiohttp
+
 from neuralbridge.protocol.pushes import PUSHES
 from tests.conftest import Served
 from tests.phoenix_client import Frame, PhoenixClient
@@ -125,3 +127,10 @@ async def mid_answer(served: Served, client: PhoenixClient, topic: str = TOPIC) 
     served.runner.step(20)  # enough for the prompt, and for some tokens of an answer that is much longer
     stream_id: str = (await client.until("stream_token"))[-1][4]["stream_id"]
     return stream_id
+
+
+async def until_under_way(served: Served, amount: int) -> None:
+    """Let the model go on, slowly, until so few answers are under way. Whoever joined to see that would be watching."""
+    async with aiohttp.ClientSession() as http:
+        while (await (await http.get(f"{served.url}/api/proxy/health")).json())["answers_under_way"] > amount:
+            served.runner.step()

@@ -1,0 +1,141 @@
+"""Arrows point down: what each part of the package may import, as one table. Read with `ast`, so nothing is run."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "neuralbridge"
+NOUNS = {"types", "errors"}
+
+# Of ours: a part (a folder, or a module beside them) and the parts it may import
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "types": set(),
+    "errors": set(),
+    "offline": set(),
+    "logs": set(),
+    "data_folder": {"errors"},
+    "database": {"errors"},
+    "config": NOUNS,
+    "protocol": NOUNS,
+    "engine": NOUNS,
+    "store": {"database", *NOUNS},
+    "catalog": {"config", *NOUNS},
+    "assistant": {"engine", "store", "catalog", "config", *NOUNS},
+    "web": {"protocol", "assistant", "store", "config", "offline", "__init__", *NOUNS},
+    "app": {"web", "protocol", "assistant", "engine", "store", "catalog", "database", "data_folder", "config", *NOUNS},
+    "server": {"app", "web", "protocol", "config", *NOUNS},
+    "doctor": {"engine", "catalog", "config", *NOUNS},
+    "cli": {"server", "doctor", "engine", "config", "offline", "logs", "__init__", *NOUNS},
+    "__main__": {"cli"},
+}
+
+# Of others: what acts on the world, or differs from call to call, and who may ask it to
+ONLY_IN: dict[str, set[str]] = {
+    "aiohttp": {"web", "app", "server"},
+    "asyncio": {"assistant", "database", "engine.engine", "web", "app", "server", "cli"},
+    "click": {"cli", "catalog.fetch"},
+    "ctypes": {"engine.llama"},
+    "datetime": {"store.conversations", "assistant.template", "assistant.template_child"},
+    "fcntl": {"data_folder", "catalog.fetch"},
+    "http": {"catalog.download"},
+    "jinja2": {"assistant.template_child"},
+    "llama_cpp": {"engine.llama"},
+    "numpy": {"engine.llama"},
+    "queue": {"engine.worker"},
+    "random": set(),
+    "rich": {"catalog.fetch"},
+    "secrets": {"assistant.template", "engine.llama", "web"},
+    "socket": set(),
+    "sqlite3": {"database", "store.conversations", "doctor"},
+    "ssl": {"catalog.download"},
+    "subprocess": {"engine.probe", "catalog.fetch"},
+    "threading": {"engine.worker"},
+    "time": {"assistant", "engine.engine", "engine.worker", "web", "catalog.download"},
+    "urllib": {"catalog.fetch", "catalog.download", "protocol.handshake"},
+    "uuid": {"store.conversations", "assistant.answers"},
+    "yaml": {"config", "catalog.weights"},
+}
+
+
+def name_of(path: Path) -> str:
+    """A module's name below the package: "engine.llama", "config", "engine" for a folder's own."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {name_of(path): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported(module: str) -> set[str]:
+    """Everything a module imports, anywhere in it, by full name."""
+    names: set[str] = set()
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def of_ours(module: str) -> set[str]:
+    """The modules of the package that a module imports."""
+    found = set()
+    for name in imported(module):
+        top, _, inner = name.partition(".")
+        if top == "neuralbridge":
+            while inner and inner not in MODULES:
+                inner = inner.rpartition(".")[0]
+            found.add(inner or "__init__")
+    return found
+
+
+def part(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def within(module: str, places: set[str]) -> bool:
+    return module in places or part(module) in places
+
+
+def test_every_part_of_the_package_stands_in_the_table() -> None:
+    assert {part(module) for module in MODULES} == MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
+    allowed = MAY_IMPORT[part(module)] | {part(module)}
+    assert {other for other in of_ours(module) if part(other) not in allowed} == set()
+
+
+def test_nothing_imports_itself_in_a_circle() -> None:
+    assert {*TopologicalSorter({module: of_ours(module) for module in MODULES}).static_order()} == MODULES.keys()
+
+
+def test_the_table_allows_no_circle_and_nothing_that_is_not_there() -> None:
+    assert {*TopologicalSorter(MAY_IMPORT).static_order()} == MAY_IMPORT.keys()
+
+
+def test_the_table_allows_nothing_that_nobody_does() -> None:
+    used = {(part(module), part(other)) for module in MODULES for other in of_ours(module)}
+    spare = {(name, other) for name, others in MAY_IMPORT.items() for other in others - NOUNS}
+    assert spare - used == set()
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
+    importing = {module for module in MODULES if any(name.partition(".")[0] == library for name in imported(module))}
+    assert {module for module in importing if not within(module, ONLY_IN[library])} == set()
+
+
+def test_the_server_imports_nothing_that_downloads() -> None:
+    reached, left = set(), {"cli"}
+    while left:
+        module = left.pop()
+        reached.add(module)
+        left |= of_ours(module) - reached
+    assert reached & {"catalog.fetch", "catalog.download"} == set()
+    assert "engine.llama" in reached

@@ -6,6 +6,7 @@ import pytest
 
 from tests.conftest import Serve, Served
 from tests.web.raw import CLOSE, PING, PONG, TEXT, RawSocket, text
+from tests.web.wire import TOPIC, connected
 
 IDLE = {"idle_seconds": 0.3}
 HEARTBEAT = text(None, "1", "phoenix", "heartbeat", {})
@@ -27,6 +28,20 @@ async def test_v65_a_sign_of_life_now_and_then_keeps_the_socket(serve: Serve, op
         raw.send(PING, b"still there")
         while (frame := await raw.receive()) != (PONG, b"still there"):
             assert frame[0] in (PONG, TEXT)
+
+
+async def flood(raw: RawSocket) -> None:
+    """Ask for 36 MB of answers, of which 4 MB may wait beside what the kernel's buffers take."""
+    for number in range(40):
+        raw.send(TEXT, text(None, f"{number}{'r' * 900_000}", "phoenix", "heartbeat", {}))
+        await raw.writer.drain()
+
+
+async def test_a_client_that_reads_nothing_is_cut_off_and_others_do_not_notice(served: Served) -> None:
+    async with RawSocket(served.url, window=4096) as raw, connected(served, TOPIC) as other:
+        with pytest.raises(ConnectionError):
+            await flood(raw)
+        await other.ask("hi")
 
 
 @pytest.mark.parametrize(

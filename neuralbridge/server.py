@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 KEEPALIVE_SECONDS = 15.0  # also the time a client has to send its headers
 SHUTDOWN_SECONDS = 5.0
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 async def serve(config: Config, data: Path, model_path: Path, probed: "Future[None]") -> None:
@@ -36,8 +37,9 @@ async def serve(config: Config, data: Path, model_path: Path, probed: "Future[No
         doors = Doors(port, config.server.host, config.server.allowed_hosts, config.server.allowed_origins)
         app[SERVICES].doors = doors
         host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
+        stopped = on_signals()  # before anybody who reads the line can send one
         print(f"listening on http://{host}:{port}", flush=True)
-        await stop_or_failure(app)
+        await stop_or_failure(app, stopped)
     finally:
         await runner.cleanup()
 
@@ -54,16 +56,21 @@ async def listen(runner: web.AppRunner, config: Config) -> int:
     return address[1]
 
 
-async def stop_or_failure(app: web.Application) -> None:
-    """Wait for a signal to stop; a second one ends the process at once. A model that cannot be loaded ends it too."""
+def on_signals() -> asyncio.Event:
+    """What a signal to stop sets."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stopped.set)
     loop.add_signal_handler(signal.SIGHUP, logger.info, "SIGHUP is ignored")
+    return stopped
+
+
+async def stop_or_failure(app: web.Application, stopped: asyncio.Event) -> None:
+    """Wait for a signal to stop; a second one ends the process at once. A model that cannot be loaded ends it too."""
     async with asyncio.TaskGroup() as tasks:
         ready = tasks.create_task(app[ENGINE].ready())
         await stopped.wait()
         ready.cancel()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(number)
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)

@@ -51,7 +51,8 @@ class Params(BaseModel):
     repeat_penalty: float | None = Field(None, gt=0, le=2, description="a number above 0, up to 2")
     frequency_penalty: float | None = Field(None, ge=-2, le=2, description="a number from -2 to 2")
     presence_penalty: float | None = Field(None, ge=-2, le=2, description="a number from -2 to 2")
-    seed: int | None = Field(None, ge=0, le=2**32 - 1, description="a whole number from 0 to 4,294,967,295")
+    # 2**32 - 1 means "any" to llama.cpp
+    seed: int | None = Field(None, ge=0, le=2**32 - 2, description="a whole number from 0 to 4,294,967,294")
     stop: tuple[Stop, ...] | None = Field(
         None, max_length=8, description="a text, or a list of up to 8 texts, of 1 to 64 characters each"
     )

@@ -93,6 +93,11 @@ VALUES = [
     ("temperature: 0.7", "¶temperature: true", "models.small.params.temperature: True; expected a valid number"),
     ("temperature: 0.7", "¶temperature: 3", "models.small.params.temperature: 3; expected less than or equal to 2"),
     ('["x", "y"]', '["x",\n   ¶""]', "models.small.params.stop.1: ''; expected it to have at least 1 character"),
+    (
+        "top_k: 40",
+        f"¶seed: {2**32 - 1}",
+        "model_list.1.params.seed: 4294967295; expected less than or equal to 4294967294",
+    ),
     ("top_k: 40", "¶top_k: 0.5", "model_list.1.params.top_k: 0.5; expected a valid integer"),
     (
         "unknown_model: default",

@@ -82,7 +82,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "repeat_penalty": ([0, -1, 2.5, "1"], "above 0, up to 2"),
     "frequency_penalty": ([-2.1, 2.1, "0"], "from -2 to 2"),
     "presence_penalty": ([-2.1, 2.1, {}], "from -2 to 2"),
-    "seed": ([-1, 1.5, "7", 2**32, HUGE, True], "from 0 to 4,294,967,295"),
+    "seed": ([-1, 1.5, "7", 2**32 - 1, 2**32, HUGE, True], "from 0 to 4,294,967,294"),
     "stop": ([7, [7], [""], "", ["x"] * 9, "x" * 65, {"a": 1}, [["x"]], True], "up to 8 texts"),
     "max_tokens": ([0, -1, 1.5, "10", 1_000_001, HUGE, True], "from 1 to 1,000,000"),
     "model": (["", "x" * 201, 7, [], {"name": "gpt-4"}, True], "model name"),

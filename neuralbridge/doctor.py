@@ -21,6 +21,7 @@ from neuralbridge.config import read_config
 from neuralbridge.engine.probe import probe
 from neuralbridge.errors import BridgeError
 
+ROOT = Path(__file__).parent.parent
 PACKAGES = ["aiohttp", "llama-cpp-python", "pydantic", "jinja2"]
 
 
@@ -40,21 +41,20 @@ class Finding:
 
 def examine(config_path: Path, mend: str) -> list[Finding]:
     """Everything a server needs, in the order it needs it; `mend` is the command that sets up what is missing."""
-    root = config_path.parent
     findings = [Finding("python", True, sys.version.split()[0]), Finding("sqlite", True, sqlite3.sqlite_version)]
     findings += [examine_package(name, mend) for name in PACKAGES]
-    vendored = root / "static" / "vendor" / "phoenix.mjs"
+    vendored = ROOT / "static" / "vendor" / "phoenix.mjs"
     there = vendored.is_file()
     findings.append(Finding("browser modules", there, str(vendored), None if there else mend))
     try:
         config = read_config(config_path)
-        catalog = read_catalog(root / "models" / "catalog.yaml")
+        catalog = read_catalog(ROOT / "models" / "catalog.yaml")
     except BridgeError as error:
         return [*findings, Finding("configuration", False, str(error))]
     findings.append(Finding("configuration", True, str(config_path)))
     return [
         *findings,
-        *(examine_model(name, root / model.path, catalog, mend) for name, model in config.models.items()),
+        *(examine_model(name, config_path.parent / model.path, catalog, mend) for name, model in config.models.items()),
     ]
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,11 +24,10 @@ LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO .*")
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A project folder with a configuration whose model is missing."""
+    """A configuration in a folder of its own, whose model is missing."""
     path = tmp_path / "config.yaml"
     path.write_text("version: 1\nmodels:\n  small:\n    path: models/small.gguf\nrouting:\n  default: small\n")
     (tmp_path / "models").mkdir()
-    shutil.copy(ROOT / "models" / "catalog.yaml", tmp_path / "models")
     return path
 
 
@@ -236,6 +234,7 @@ def test_doctor_names_a_missing_model_and_the_command_that_brings_it(config: Pat
     status, found = diagnosis(config)
     path = config.parent / "models" / "small.gguf"
     assert (status, found["configuration"]) == (1, str(config))
+    assert found["browser modules"].startswith(str(ROOT / "static"))
     assert f"{path}: the model file is missing" in found["model small"]
     assert "scripts/setup" in found["model small"]
 

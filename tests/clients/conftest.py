@@ -1,0 +1,111 @@
+"""Programs under Node that use the official clients, and servers that can go and come back on the same port."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer, unused_port
+
+from neuralbridge.app import build_app
+from neuralbridge.config import Config
+from neuralbridge.protocol.handshake import Doors
+from neuralbridge.web.keys import SERVICES
+from tests.conftest import SETTINGS
+from tests.fakes import FakeRunner
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+WAIT_SECONDS = 30.0
+
+
+class Program:
+    """A Node program. It says what it sees, a line of JSON each, and obeys words on its standard input."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def hear(self, said: str) -> dict[str, Any]:
+        """The next line with this word, those before it are skipped."""
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        async with asyncio.timeout(WAIT_SECONDS):
+            while line := await self._process.stdout.readline():
+                heard: dict[str, Any] = json.loads(line)
+                if heard["said"] == said:
+                    return heard
+            pytest.fail(f"ended before it said {said!r}: {(await self._process.stderr.read()).decode()}")
+
+    async def tell(self, word: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n".encode())
+        await self._process.stdin.drain()
+
+    async def end(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.communicate()
+
+
+Start = Callable[..., Awaitable[Program]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Start programs: `await start("visit", version, url, ...)` runs visit.mjs; all are ended afterwards."""
+    node = shutil.which("node")
+    if node is None or not (ROOT / "node_modules" / "phoenix-1.7.0").is_dir():
+        pytest.fail(f"the official clients are missing; type: cd {ROOT} && npm ci --ignore-scripts")
+    programs: list[Program] = []
+
+    async def run(script: str, *arguments: str) -> Program:
+        process = await asyncio.create_subprocess_exec(
+            node,
+            str(HERE / f"{script}.mjs"),
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=2**22,
+        )
+        programs.append(Program(process))
+        return programs[-1]
+
+    yield run
+    for program in programs:
+        await program.end()
+
+
+class Place:
+    """A port and a data folder, and the server that is there or not."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self.port = unused_port()
+        self.url = f"ws://127.0.0.1:{self.port}/socket"
+        self.runner = FakeRunner()
+        self._server: TestServer | None = None
+
+    async def open(self, runner: FakeRunner | None = None, **sections: Any) -> None:
+        self.runner = runner or FakeRunner()
+        config = Config.model_validate({**SETTINGS, **sections})
+        app = build_app(config, self._data, lambda: self.runner)
+        app[SERVICES].doors = Doors(self.port)
+        self._server = TestServer(app, port=self.port)
+        await self._server.start_server()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self.runner.release()
+            await self._server.close()
+            self._server = None
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    place = Place(tmp_path / "data")
+    yield place
+    await place.close()

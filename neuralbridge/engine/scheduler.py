@@ -50,10 +50,6 @@ class Batch:
     edits: list[Trim | Copy]
     shares: list[Share]
 
-    @property
-    def rows(self) -> int:
-        return sum(len(share.tokens) for share in self.shares)
-
 
 @dataclass(slots=True)
 class Running:

@@ -21,8 +21,6 @@ from neuralbridge.types import Chosen, Finish, Piece, Sampling
 
 logger = logging.getLogger(__name__)
 
-MEASURED_ROWS = [1, 4, 16]  # numbers of rows that threads are measured for
-
 Event = Piece | Finish | EngineFailed
 
 
@@ -71,14 +69,10 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            self._runner = self._open_runner()
+            self._load()
         except Exception as error:  # noqa: BLE001  # whatever it is, whoever waits for the model must learn of it
             self._loaded(error)
             return
-        self._scheduler = Scheduler(self._runner.slots, self._runner.cells, self._runner.can_trim)
-        self._pace = Pace(self._cores, self._runner.max_rows - self._runner.slots)
-        self._time_step(1, 1)  # the first step of all allocates
-        self._pace.measure(self._time_step, MEASURED_ROWS)
         self._loaded(self._runner)
         while self._obey():
             try:
@@ -91,6 +85,13 @@ class Worker:
         for sampler in self._samplers.values():
             sampler.close()
         self._runner.close()
+
+    def _load(self) -> None:
+        self._runner = self._open_runner()
+        self._scheduler = Scheduler(self._runner.slots, self._runner.cells, self._runner.can_trim)
+        self._pace = Pace(self._cores, self._runner.max_rows - self._runner.slots)
+        self._time_step(1, 1)  # the first step of all allocates
+        self._pace.measure(self._time_step)
 
     def _obey(self) -> bool:
         """Take what is in the inbox; wait for it when there is nothing to compute. False means the end."""
@@ -118,18 +119,18 @@ class Worker:
             return []
         for edit in batch.edits:
             self._runner.edit(edit)
-        started = time.perf_counter()
         try:
-            events = self._compute(batch.shares)
+            return self._compute(batch.shares)
         except DecodeFailed as failure:
             logger.warning("a step failed, trying its sequences one by one", extra={"why": str(failure)})
             return self._one_by_one(batch)
-        self._pace.observe(batch.rows, time.perf_counter() - started)
-        return events
 
     def _compute(self, shares: list[Share]) -> list[tuple[int, Event]]:
         rows = sum(len(share.tokens) for share in shares)
-        self._runner.decode(shares, self._pace.threads(rows))
+        threads = self._pace.threads(rows)
+        started = time.perf_counter()
+        self._runner.decode(shares, threads)
+        self._pace.observe(rows, threads, time.perf_counter() - started)
         sampled = [share.sequence for share in shares if share.sampled]
         if not sampled:
             return []

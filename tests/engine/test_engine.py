@@ -8,6 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from neuralbridge.engine.engine import Engine, Generation
+from neuralbridge.engine.runner import DecodeFailed
 from neuralbridge.errors import EngineFailed, ModelUnusable, Overloaded, PromptTooLong
 from neuralbridge.types import Chosen, Finish, Piece, Sampling
 from tests.fakes import LOGPROB, FakeRunner
@@ -166,3 +167,13 @@ async def test_stopping_in_mid_answer_closes_the_model() -> None:
         await engine.stop()
     assert runner.closed
     assert all(sampler.closed for sampler in runner.samplers)
+
+
+async def test_a_model_whose_first_step_fails_is_told_to_whoever_waits() -> None:
+    runner = FakeRunner()
+    runner.fails = lambda share: True
+    engine = Engine(lambda: runner, max_waiting=1)
+    engine.start()
+    with pytest.raises(DecodeFailed):
+        await engine.ready()
+    await engine.stop()

@@ -1,7 +1,6 @@
 """Whole visits over a real socket, with a scripted model."""
 
-from tests.conftest import Serve, Served
-from tests.fakes import FakeRunner
+from tests.conftest import Served
 
 TOPIC = "proxy:s"
 

@@ -22,6 +22,12 @@ async def test_v01_upgrade_opens_the_socket_without_protocol_or_extensions(serve
         assert not {"sec-websocket-protocol", "sec-websocket-extensions"} & raw.headers.keys()
 
 
+async def test_v01_firefox_asks_to_keep_the_connection_alive_too(served: Served) -> None:
+    headers = {"Connection": "keep-alive, Upgrade", "Upgrade": "WebSocket"}
+    async with RawSocket(served.url, headers=headers) as raw:
+        assert raw.status == 101
+
+
 async def test_a_trailing_slash_is_the_same_place(served: Served) -> None:
     async with RawSocket(served.url, f"{SOCKET}/?vsn=2.0.0") as raw:
         assert raw.status == 101

@@ -85,6 +85,11 @@ class Scheduler:
         return not self._waiting and not self._running
 
     @property
+    def sequences(self) -> list[Sequence]:
+        """All that have not come to their end."""
+        return [*(running.sequence for running in self._running), *self._waiting]
+
+    @property
     def running(self) -> int:
         return len(self._running)
 

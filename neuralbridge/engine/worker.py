@@ -74,9 +74,11 @@ class Worker:
             self._loaded(error)
             return
         self._loaded(self._runner)
-        while self._obey():
+        working = True
+        while working:
             try:
-                events = self._step()
+                working = self._obey()
+                events = self._step() if working else []
             except Exception:  # a mistake of ours must not end the thread: those it hit fail, the next question works
                 logger.exception("the engine made a mistake")
                 events = self._start_over()
@@ -168,7 +170,8 @@ class Worker:
 
     def _start_over(self) -> list[tuple[int, Event]]:
         """Fail everything under way and begin again with an empty cache."""
-        failed: list[tuple[int, Event]] = [(id, EngineFailed("The engine made a mistake.")) for id in self._samplers]
+        mistake = EngineFailed("The engine made a mistake.")
+        failed: list[tuple[int, Event]] = [(sequence.id, mistake) for sequence in self._scheduler.sequences]
         for sampler in self._samplers.values():
             sampler.close()
         self._samplers.clear()

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from neuralbridge.engine.engine import Engine, Generation
-from neuralbridge.engine.runner import DecodeFailed
+from neuralbridge.engine.runner import DecodeFailed, Sampler
 from neuralbridge.errors import EngineFailed, ModelUnusable, Overloaded, PromptTooLong
 from neuralbridge.types import Chosen, Finish, Piece, Sampling
 from tests.fakes import LOGPROB, FakeRunner
@@ -177,3 +177,18 @@ async def test_a_model_whose_first_step_fails_is_told_to_whoever_waits() -> None
     with pytest.raises(DecodeFailed):
         await engine.ready()
     await engine.stop()
+
+
+async def test_a_sequence_that_gets_no_sampler_fails_and_the_next_question_works(
+    engine: Engine, runner: FakeRunner
+) -> None:
+    sampler = runner.sampler
+
+    def broken(sampling: Sampling) -> Sampler:
+        runner.sampler = sampler  # type: ignore[method-assign]
+        raise MemoryError
+
+    runner.sampler = broken  # type: ignore[method-assign]
+    with pytest.raises(EngineFailed):
+        await all_of(engine.generate(prompt("why?", runner), Sampling()))
+    assert (await all_of(engine.generate(prompt("again", runner), Sampling())))[0] == "You asked: again"

@@ -5,11 +5,11 @@ prompts included, which is how load.py counts.
 """
 
 import json
+import secrets
 import sys
 import time
 
 import llama_cpp as llama
-from load import prompt
 
 path, threads, requests, max_tokens = sys.argv[1], *map(int, sys.argv[2:5])
 
@@ -56,7 +56,9 @@ def sampler() -> object:
     return chain
 
 
-def answer(text: str) -> int:
+def answer() -> int:
+    # As long as load.py's prompts, and like them never twice the same from its first token
+    text = f"[{secrets.token_hex(5)}] Explain how bread rises in detail, with many examples."
     system = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     tokens = tokens_of(f"{system}<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n")
     llama.llama_memory_clear(llama.llama_get_memory(context), False)
@@ -70,7 +72,7 @@ def answer(text: str) -> int:
         decode([token], len(tokens) + chosen - 1)
 
 
-answer(prompt(0, 0))
+answer()
 started = time.perf_counter()
-total = sum(answer(prompt(number, 0)) for number in range(requests))
+total = sum(answer() for _ in range(requests))
 print(json.dumps({"tok_s": total / (time.perf_counter() - started), "tokens": total}))

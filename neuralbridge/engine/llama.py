@@ -40,7 +40,8 @@ class LlamaVocabulary:
         self.size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
         adds_first = llama_cpp.llama_vocab_get_add_bos(self._vocab)
         self.first: int | None = llama_cpp.llama_vocab_bos(self._vocab) if adds_first else None
-        self._pieces: dict[int, bytes] = {}
+        self._pieces: dict[int, bytes] = {}  # what was asked once: a call gives up the GIL, and it takes time to return
+        self._ends: dict[int, bool] = {}
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         raw = text.encode("utf-8", "replace")
@@ -59,7 +60,10 @@ class LlamaVocabulary:
         return piece
 
     def is_end(self, token: int) -> bool:
-        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+        end = self._ends.get(token)
+        if end is None:
+            end = self._ends[token] = bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+        return end
 
     def template_tokens(self) -> dict[str, str]:
         """The texts of the tokens that chat templates may name."""
@@ -127,6 +131,7 @@ class LlamaRunner:
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = llama_cpp.llama_batch_init(MAX_ROWS, 0, 1)
         self._outputs: list[int] = []
+        self._threads = 0  # as last set
         vocabulary = LlamaVocabulary(self._model)
         self.vocabulary: Vocabulary = vocabulary
         self._vocabulary_size = vocabulary.size
@@ -174,7 +179,9 @@ class LlamaRunner:
                 batch.logits[at - 1] = 1
                 self._outputs.append(at - 1)
         batch.n_tokens = at
-        llama_cpp.llama_set_n_threads(self._context, threads, threads)
+        if threads != self._threads:
+            llama_cpp.llama_set_n_threads(self._context, threads, threads)
+            self._threads = threads
         code = llama_cpp.llama_decode(self._context, batch)
         if code != 0:
             if code < 0 or code == 2:  # only 0 and 1 promise that the cache is as it was

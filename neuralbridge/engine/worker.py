@@ -1,6 +1,8 @@
 """What runs on the engine thread: obey the inbox, compute a step, say what came of it, again.
 
-`inbox` is the way in, from any thread; `deliver` is the way out, called once per step with all its events.
+`inbox` is the way in, from any thread; `deliver` is the way out, called once per step with all its events. It is called
+when the next step begins to compute and not before: the loop then has the GIL to itself, and a token does not wait in
+Python for the one before it to be sent.
 """
 
 import logging
@@ -58,6 +60,7 @@ class Worker:
         self._deliver = deliver
         self._cores = cores or available_cores()
         self._samplers: dict[int, Sampler] = {}
+        self._said: list[tuple[int, Event]] = []  # not delivered yet
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -78,12 +81,11 @@ class Worker:
         while working:
             try:
                 working = self._obey()
-                events = self._step() if working else []
+                if working:
+                    self._step()
             except Exception:  # a mistake of ours must not end the thread: those it hit fail, the next question works
                 logger.exception("the engine made a mistake")
-                events = self._start_over()
-            if events:
-                self._deliver(events)
+                self._start_over()
         for sampler in self._samplers.values():
             sampler.close()
         self._runner.close()
@@ -98,6 +100,8 @@ class Worker:
     def _obey(self) -> bool:
         """Take what is in the inbox; wait for it when there is nothing to compute. False means the end."""
         block = self._scheduler.idle
+        if block:
+            self._tell()
         while True:
             try:
                 order = self.inbox.get(block)
@@ -111,67 +115,71 @@ class Worker:
                 case Cancel(id, quiet):
                     ended = self._end(id)
                     if ended is not None and not quiet:
-                        self._deliver([(id, event) for event in ended.cancel()])
+                        self._say(id, *ended.cancel())
                 case Shutdown():
                     return False
 
-    def _step(self) -> list[tuple[int, Event]]:
+    def _say(self, id: int, *events: Event) -> None:
+        self._said += [(id, event) for event in events]
+
+    def _tell(self) -> None:
+        if self._said:
+            self._deliver(self._said)
+            self._said = []
+
+    def _step(self) -> None:
         batch = self._scheduler.plan(self._pace.chunk(self._scheduler.decoding))
         if batch is None:
-            return []
+            return
         for edit in batch.edits:
             self._runner.edit(edit)
         try:
-            return self._compute(batch.shares)
+            self._compute(batch.shares)
         except DecodeFailed as failure:
             logger.warning("a step failed, trying its sequences one by one", extra={"why": str(failure)})
-            return self._one_by_one(batch)
+            self._one_by_one(batch)
 
-    def _compute(self, shares: list[Share]) -> list[tuple[int, Event]]:
+    def _compute(self, shares: list[Share]) -> None:
         rows = sum(len(share.tokens) for share in shares)
         threads = self._pace.threads(rows)
+        self._tell()
         started = time.perf_counter()
         self._runner.decode(shares, threads)
         self._pace.observe(rows, threads, time.perf_counter() - started)
         sampled = [share.sequence for share in shares if share.sampled]
-        if not sampled:
-            return []
-        chosen = self._runner.choose([self._samplers[sequence.id] for sequence in sampled])
-        return [
-            (sequence.id, event)
-            for sequence, token in zip(sampled, chosen, strict=True)
-            for event in self._advance(sequence, token)
-        ]
+        if sampled:
+            chosen = self._runner.choose([self._samplers[sequence.id] for sequence in sampled])
+            for sequence, token in zip(sampled, chosen, strict=True):
+                self._advance(sequence, token)
 
-    def _advance(self, sequence: Sequence, chosen: Chosen) -> list[Event]:
+    def _advance(self, sequence: Sequence, chosen: Chosen) -> None:
         if not math.isfinite(chosen.logprob):
-            return [self._fail(sequence, "the model's output is not a number")]
+            self._fail(sequence, "the model's output is not a number")
+            return
         vocabulary = self._runner.vocabulary
         events = sequence.append(chosen, None if vocabulary.is_end(chosen.token) else vocabulary.piece(chosen.token))
         if isinstance(events[-1], Finish):
             self._end(sequence.id)
-        return [*events]
+        self._say(sequence.id, *events)
 
-    def _one_by_one(self, batch: Batch) -> list[tuple[int, Event]]:
+    def _one_by_one(self, batch: Batch) -> None:
         """A failed step says nothing about who is to blame; alone, only the culprit fails."""
-        events: list[tuple[int, Event]] = []
         for share in batch.shares:
             try:
-                events += self._compute([share])
+                self._compute([share])
             except DecodeFailed as failure:
                 self._scheduler.unwind(share)
-                events.append((share.sequence.id, self._fail(share.sequence, str(failure))))
-        return events
+                self._fail(share.sequence, str(failure))
 
-    def _fail(self, sequence: Sequence, why: str) -> EngineFailed:
+    def _fail(self, sequence: Sequence, why: str) -> None:
         logger.error("a sequence failed", extra={"sequence": sequence.id, "why": why})
         self._end(sequence.id, forget=True)
-        return EngineFailed(f"The model could not go on with this answer: {why}.")
+        self._say(sequence.id, EngineFailed(f"The model could not go on with this answer: {why}."))
 
-    def _start_over(self) -> list[tuple[int, Event]]:
+    def _start_over(self) -> None:
         """Fail everything under way and begin again with an empty cache."""
-        mistake = EngineFailed("The engine made a mistake.")
-        failed: list[tuple[int, Event]] = [(sequence.id, mistake) for sequence in self._scheduler.sequences]
+        for sequence in self._scheduler.sequences:
+            self._say(sequence.id, EngineFailed("The engine made a mistake."))
         for sampler in self._samplers.values():
             sampler.close()
         self._samplers.clear()
@@ -179,7 +187,6 @@ class Worker:
         for slot in range(runner.slots):
             runner.edit(Trim(slot, 0))
         self._scheduler = Scheduler(runner.slots, runner.cells, runner.can_trim)
-        return failed
 
     def _end(self, id: int, forget: bool = False) -> Sequence | None:
         sequence = self._scheduler.remove(id, forget)
@@ -191,6 +198,7 @@ class Worker:
         """Seconds that a step of `rows` tokens takes. Before the first sequence only: it uses slot 0 and empties it."""
         tokens = [0] * rows
         share = Share(Sequence(0, tokens, Sampling()), slot=0, position=0, tokens=tokens, sampled=True)
+        self._tell()
         started = time.perf_counter()
         self._runner.decode([share], threads)
         taken = time.perf_counter() - started

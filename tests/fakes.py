@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 from neuralbridge.engine.runner import DecodeFailed, Sampler
-from neuralbridge.engine.scheduler import Copy, Share, Trim
+from neuralbridge.engine.scheduler import Copy, Discard, Edit, Park, Share, Trim, Unpark
 from neuralbridge.types import Chosen, Sampling
 
 START, END = 256, 257
@@ -61,6 +61,8 @@ class FakeRunner:
         self.cells = cells
         self.max_rows = 512
         self.can_trim = True
+        self.parking = 600
+        self._parked: dict[int, list[int]] = {}
         self.reply = reply
         self.fails: Callable[[Share], bool] = lambda share: False
         self.decoded = 0  # tokens computed so far
@@ -87,7 +89,7 @@ class FakeRunner:
 
     # For the engine
 
-    def edit(self, edit: Trim | Copy) -> None:
+    def edit(self, edit: Edit) -> None:
         match edit:
             case Trim(slot, length):
                 assert length <= len(self._cache[slot])
@@ -96,6 +98,18 @@ class FakeRunner:
                 assert not self._cache[target], "a copy goes to an empty slot"
                 assert length <= len(self._cache[source])
                 self._cache[target] = self._cache[source][:length]
+            case Park(slot, key):
+                self._parked[key] = list(self._cache[slot])
+            case Unpark(key, slot):
+                assert not self._cache[slot], "what was parked comes back to an empty slot"
+                self._cache[slot] = list(self._parked[key])
+            case Discard(key):
+                del self._parked[key]
+
+    def reset(self) -> None:
+        self._parked.clear()
+        for cache in self._cache.values():
+            cache.clear()
 
     def decode(self, shares: list[Share], threads: int) -> None:
         if not self._open.is_set():

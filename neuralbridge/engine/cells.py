@@ -64,13 +64,6 @@ class Slot:
         self._handles = self._cells.share(other._handles[:length])
         self.tokens = other.tokens[:length]
 
-    def common_prefix(self, tokens: list[int]) -> int:
-        """How many leading tokens are the same."""
-        length = min(len(self.tokens), len(tokens))
-        if self.tokens[:length] == tokens[:length]:
-            return length
-        return next(at for at in range(length) if self.tokens[at] != tokens[at])
-
     def reclaimable(self) -> int:
         """Cells that emptying this slot would free."""
         return self._cells.sole(self._handles)

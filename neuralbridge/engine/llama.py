@@ -14,11 +14,13 @@ import llama_cpp
 import numpy as np
 
 from neuralbridge.engine.runner import DecodeFailed, Sampler, Vocabulary
-from neuralbridge.engine.scheduler import Copy, Share, Trim
+from neuralbridge.engine.scheduler import Copy, Discard, Edit, Park, Share, Trim, Unpark
 from neuralbridge.errors import ModelUnusable
 from neuralbridge.types import Chosen, Sampling
 
 MAX_ROWS = 512
+PARKING_BYTES = 64 * 1024 * 1024  # memory for prefixes outside the cache
+State = np.ndarray[tuple[int], np.dtype[np.uint8]]
 PENALTY_WINDOW = 64  # tokens the repeat penalties look back on, llama.cpp's default
 
 
@@ -132,6 +134,8 @@ class LlamaRunner:
         self._batch = llama_cpp.llama_batch_init(MAX_ROWS, 0, 1)
         self._outputs: list[int] = []
         self._threads = 0  # as last set
+        self._parked: dict[int, State] = {}
+        self.parking = PARKING_BYTES // cell_bytes(self._model)
         vocabulary = LlamaVocabulary(self._model)
         self.vocabulary: Vocabulary = vocabulary
         self._vocabulary_size = vocabulary.size
@@ -155,13 +159,33 @@ class LlamaRunner:
         parameters.no_perf = True
         return parameters
 
-    def edit(self, edit: Trim | Copy) -> None:
+    def edit(self, edit: Edit) -> None:
         match edit:
             case Trim(slot, length):
                 removed = llama_cpp.llama_memory_seq_rm(self._memory, slot, length, -1)
                 assert removed, "the scheduler trims in part only where can_trim"
             case Copy(source, target, length):
                 llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+            case Park(slot, key):
+                self._parked[key] = self._state(slot)
+            case Unpark(key, slot):
+                self._set_state(slot, self._parked[key])
+            case Discard(key):
+                del self._parked[key]
+
+    def reset(self) -> None:
+        llama_cpp.llama_memory_clear(self._memory, False)
+        self._parked.clear()
+
+    def _state(self, slot: int) -> State:
+        state = np.empty(llama_cpp.llama_state_seq_get_size(self._context, slot), np.uint8)
+        written = llama_cpp.llama_state_seq_get_data(self._context, bytes_of(state), state.size, slot)
+        assert written == state.size, f"{written} of {state.size} bytes of a sequence's state"
+        return state
+
+    def _set_state(self, slot: int, state: State) -> None:
+        read = llama_cpp.llama_state_seq_set_data(self._context, bytes_of(state), state.size, slot)
+        assert read == state.size, f"{read} of {state.size} bytes of a sequence's state"
 
     def decode(self, shares: list[Share], threads: int) -> None:
         batch, at = self._batch, 0
@@ -207,6 +231,16 @@ class LlamaRunner:
         llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self._context)
         llama_cpp.llama_model_free(self._model)
+
+
+def bytes_of(state: State) -> object:
+    return state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+
+
+def cell_bytes(model: object) -> int:
+    """Bytes of one token in the cache: a key and a value of 16-bit numbers for each layer and key-value head."""
+    head = llama_cpp.llama_model_n_embd(model) // llama_cpp.llama_model_n_head(model)
+    return int(4 * llama_cpp.llama_model_n_layer(model) * llama_cpp.llama_model_n_head_kv(model) * head)
 
 
 def log_probability(logits: "np.ndarray[tuple[int], np.dtype[np.float32]]", token: int) -> float:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from neuralbridge.engine.scheduler import Copy, Share, Trim
+from neuralbridge.engine.scheduler import Edit, Share
 from neuralbridge.types import Chosen, Sampling
 
 
@@ -42,8 +42,13 @@ class Runner(Protocol):
     cells: int
     max_rows: int
     can_trim: bool
+    parking: int  # tokens there is memory for outside the cache
 
-    def edit(self, edit: Trim | Copy) -> None: ...
+    def edit(self, edit: Edit) -> None: ...
+
+    def reset(self) -> None:
+        """Empty the cache and forget what was parked."""
+        ...
 
     def decode(self, shares: list[Share], threads: int) -> None:
         """Compute the rows of one step. Raises DecodeFailed."""

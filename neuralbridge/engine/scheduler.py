@@ -4,14 +4,19 @@ Running sequences come first, one token each; what the step has left goes to pro
 finished sequences are given up first (least recently used first), then the youngest running sequence is paused: it goes
 back to the head of the queue with its tokens and is computed again when there is room. The oldest sequence is never
 paused, and any single sequence fits, so every admitted sequence comes to its end.
+
+Every step looks at every used cell, also at those of prefixes that are only kept: a few thousand of them cost a tenth
+of the speed. So short prefixes are parked in memory outside the cache, and come back when a prompt begins with them.
 """
 
 from bisect import insort
 from dataclasses import dataclass
+from itertools import count
 
 from neuralbridge.engine.cells import Cells, Slot
 from neuralbridge.engine.sequence import Sequence
 
+PARKED_SHARE = 4  # of the parking space one prefix may take; longer ones stay in their cells
 GROWTH_CELLS = 32  # kept free per running sequence at admission, so that a newcomer is not paused at once
 
 
@@ -33,6 +38,32 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Park:
+    """Copy what a slot holds to memory, under a key."""
+
+    slot: int
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unpark:
+    """Fill a slot, which is empty, with what was parked."""
+
+    key: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Let go of what was parked."""
+
+    key: int
+
+
+Edit = Trim | Copy | Park | Unpark | Discard
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """One sequence's part of a batch: tokens from `position` on. With `sampled` its next token is chosen afterwards."""
 
@@ -47,7 +78,7 @@ class Share:
 class Batch:
     """One step: cache edits to make in order, then the rows to compute."""
 
-    edits: list[Trim | Copy]
+    edits: list[Edit]
     shares: list[Share]
 
 
@@ -69,15 +100,21 @@ def age(of: "Sequence | Running") -> int:
 
 
 class Scheduler:
-    """`can_trim` says whether the model's memory allows removing a part of a sequence (recurrent ones do not)."""
+    """`can_trim` says whether the model's memory allows removing a part of a sequence (recurrent ones do not).
 
-    def __init__(self, slots: int, cells: int, can_trim: bool = True) -> None:
+    `parking` is the number of tokens there is memory for outside the cache.
+    """
+
+    def __init__(self, slots: int, cells: int, can_trim: bool = True, parking: int = 0) -> None:
         self._cells = Cells(cells)
         self._slots = [Slot(id, self._cells) for id in range(slots)]
         self._can_trim = can_trim
         self._waiting: list[Sequence] = []  # oldest first
         self._running: list[Running] = []  # oldest first
-        self._edits: list[Trim | Copy] = []
+        self._edits: list[Edit] = []
+        self._parking = parking
+        self._parked: dict[int, list[int]] = {}  # key -> tokens, least recently used first
+        self._keys = count()
         self._clock = 0
 
     @property
@@ -119,6 +156,8 @@ class Scheduler:
                 self._vacate(running)
                 if forget:
                     self._empty(running.slot)
+                else:
+                    self._park(running.slot)
                 return running.sequence
         return None
 
@@ -160,42 +199,97 @@ class Scheduler:
     def _admit(self) -> None:
         while self._waiting and len(self._running) < len(self._slots):
             sequence = self._waiting[0]
-            donor, length = self._best_prefix(sequence)
             busy = {running.slot.id for running in self._running}
             idle = [slot for slot in self._slots if slot.id not in busy]
-            # Continue in the donor itself when that gives up little of it: then it is the same conversation.
-            target = donor if donor in idle and 2 * length >= len(donor.tokens) else self._emptiest(idle, donor)
-            if self._running and not self._has_room(len(sequence.tokens) - length, [s for s in idle if s is not donor]):
-                return
-            if target is donor:
-                self._trim(target, length)
+            donor, length = self._best_prefix(sequence)
+            key, parked = self._best_parked(sequence)
+            if parked > length:
+                target, length = self._emptiest(idle, donor), parked
+                admitted = self._has_room(len(sequence.tokens), idle) and self._unpark(key, target, parked)
             else:
-                self._empty(target)
-                if length:
-                    target.copy_from(donor, length)
-                    self._edits.append(Copy(donor.id, target.id, length))
+                # Continue in the donor itself when that gives up little of it: then it is the same conversation.
+                target = donor if donor in idle and 2 * length >= len(donor.tokens) else self._emptiest(idle, donor)
+                admitted = self._has_room(len(sequence.tokens) - length, [slot for slot in idle if slot is not donor])
+                if admitted:
+                    self._begin_with(donor, target, length)
+            if not admitted:
+                return
             del self._waiting[0]
             sequence.admitted(length)
             insort(self._running, Running(sequence, target), key=age)
 
+    def _begin_with(self, donor: Slot, target: Slot, length: int) -> None:
+        """Let `target` hold the first `length` tokens of `donor`, which it may be itself."""
+        if target is donor:
+            self._trim(target, length)
+            return
+        self._empty(target)
+        if length:
+            target.copy_from(donor, length)
+            self._edits.append(Copy(donor.id, target.id, length))
+
     def _best_prefix(self, sequence: Sequence) -> tuple[Slot, int]:
-        """The slot that shares most with the sequence. The last token is always computed: its logits are needed."""
-
-        def reusable(slot: Slot) -> int:
-            length = slot.common_prefix(sequence.tokens[:-1])
-            return length if self._can_trim or length == len(slot.tokens) else 0
-
+        """The slot that shares most with the sequence, and how much."""
         return max(
-            ((slot, reusable(slot)) for slot in self._slots), key=lambda found: (found[1], -len(found[0].tokens))
+            ((slot, self._reusable(slot.tokens, sequence)) for slot in self._slots),
+            key=lambda found: (found[1], -len(found[0].tokens)),
         )
+
+    def _reusable(self, tokens: list[int], sequence: Sequence) -> int:
+        """How many leading tokens serve the sequence. Its last one is always computed: its logits are needed."""
+        length = common_prefix(tokens, sequence.tokens[:-1])
+        return length if self._can_trim or length == len(tokens) else 0
 
     def _emptiest(self, idle: list[Slot], donor: Slot) -> Slot:
         """The idle slot whose loss costs least: an empty one, or the least recently used; the donor last of all."""
         return min(idle, key=lambda slot: (slot is donor, bool(slot.tokens), slot.last_used))
 
     def _has_room(self, needed: int, reclaimable: list[Slot]) -> bool:
+        """Whether a newcomer fits beside what the running ones still need. One that has the machine to itself does."""
+        if not self._running:
+            return True
         promised = sum(each.pending + GROWTH_CELLS for each in self._running)
         return needed + promised <= self._cells.free + sum(slot.reclaimable() for slot in reclaimable)
+
+    # Parking
+
+    def _best_parked(self, sequence: Sequence) -> tuple[int, int]:
+        """The key of the parked prefix that shares most with the sequence, and how much; (-1, 0) without any."""
+        found = ((key, self._reusable(tokens, sequence)) for key, tokens in self._parked.items())
+        return max(found, key=lambda found: found[1], default=(-1, 0))
+
+    def _park(self, slot: Slot) -> None:
+        """Move a short prefix out of the cache; the least recently used ones make room for it."""
+        if not 0 < len(slot.tokens) <= self._parking // PARKED_SHARE:
+            return
+        while sum(map(len, self._parked.values())) + len(slot.tokens) > self._parking:
+            self._discard(next(iter(self._parked)))
+        key = next(self._keys)
+        self._parked[key] = list(slot.tokens)
+        self._edits.append(Park(slot.id, key))
+        self._empty(slot)
+
+    def _unpark(self, key: int, target: Slot, length: int) -> bool:
+        """Bring the first `length` tokens back; False when not even giving up other prefixes makes room for the whole.
+
+        What is brought back for the larger part goes on there and is parked anew later; of the rest a copy stays.
+        """
+        self._empty(target)
+        tokens = self._parked.pop(key)
+        self._parked[key] = tokens  # the most recently used now
+        while self._cells.free < len(tokens):
+            if not self._evict():
+                return False
+        target.extend(tokens)
+        self._edits.append(Unpark(key, target.id))
+        self._trim(target, length)
+        if 2 * length >= len(tokens):
+            self._discard(key)
+        return True
+
+    def _discard(self, key: int) -> None:
+        del self._parked[key]
+        self._edits.append(Discard(key))
 
     # Room
 
@@ -231,6 +325,14 @@ class Scheduler:
 
     def _empty(self, slot: Slot) -> None:
         self._trim(slot, 0)
+
+
+def common_prefix(one: list[int], other: list[int]) -> int:
+    """How many leading tokens are the same."""
+    length = min(len(one), len(other))
+    if one[:length] == other[:length]:
+        return length
+    return next(at for at in range(length) if one[at] != other[at])
 
 
 def divide(budget: int, pending: list[int]) -> list[int]:

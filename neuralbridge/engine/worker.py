@@ -92,10 +92,14 @@ class Worker:
 
     def _load(self) -> None:
         self._runner = self._open_runner()
-        self._scheduler = Scheduler(self._runner.slots, self._runner.cells, self._runner.can_trim)
+        self._scheduler = self._new_scheduler()
         self._pace = Pace(self._cores, self._runner.max_rows - self._runner.slots)
         self._time_step(1, 1)  # the first step of all allocates
         self._pace.measure(self._time_step)
+
+    def _new_scheduler(self) -> Scheduler:
+        runner = self._runner
+        return Scheduler(runner.slots, runner.cells, runner.can_trim, runner.parking)
 
     def _obey(self) -> bool:
         """Take what is in the inbox; wait for it when there is nothing to compute. False means the end."""
@@ -183,10 +187,8 @@ class Worker:
         for sampler in self._samplers.values():
             sampler.close()
         self._samplers.clear()
-        runner = self._runner
-        for slot in range(runner.slots):
-            runner.edit(Trim(slot, 0))
-        self._scheduler = Scheduler(runner.slots, runner.cells, runner.can_trim)
+        self._runner.reset()
+        self._scheduler = self._new_scheduler()
 
     def _end(self, id: int, forget: bool = False) -> Sequence | None:
         sequence = self._scheduler.remove(id, forget)

@@ -38,10 +38,3 @@ def test_a_cell_is_free_exactly_when_no_slot_owns_it(script: list[tuple[object, 
         for at, slot in enumerate(slots):
             others = {cell for other, cells_of in enumerate(owned) if other != at for cell in cells_of}
             assert slot.reclaimable() == len(set(owned[at]) - others)
-
-
-def test_the_common_prefix_ends_at_the_first_difference() -> None:
-    slot = Slot(0, Cells(10))
-    slot.extend([1, 2, 3])
-    lengths = {tuple(tokens): slot.common_prefix(tokens) for tokens in ([], [9], [1, 2], [1, 2, 3, 4], [1, 9, 3])}
-    assert lengths == {(): 0, (9,): 0, (1, 2): 2, (1, 2, 3, 4): 3, (1, 9, 3): 1}

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralbridge.engine.scheduler import Batch, Copy, Scheduler, Trim, divide
+from neuralbridge.engine.scheduler import (
+    Batch,
+    Copy,
+    Discard,
+    Edit,
+    Park,
+    Scheduler,
+    Trim,
+    Unpark,
+    common_prefix,
+    divide,
+)
 from neuralbridge.engine.sequence import Sequence
 from neuralbridge.types import Chosen, Finish, Sampling
 
@@ -28,8 +39,10 @@ def alone(prompt: list[int], amount: int) -> list[int]:
 class Machine:
     """Carries out batches on a cache that checks what llama.cpp would abort on."""
 
-    def __init__(self, slots: int, cells: int, can_trim: bool = True) -> None:
-        self.scheduler = Scheduler(slots, cells, can_trim)
+    def __init__(self, slots: int, cells: int, can_trim: bool = True, parking: int = 0) -> None:
+        self.scheduler = Scheduler(slots, cells, can_trim, parking)
+        self.parking = parking
+        self.parked: dict[int, list[int]] = {}
         self.cells = cells
         self.can_trim = can_trim
         self.cache: dict[int, list[int]] = {slot: [] for slot in range(slots)}
@@ -61,7 +74,7 @@ class Machine:
                     self.finished[share.sequence.id] = share.sequence
         return batch
 
-    def edit(self, edit: Trim | Copy) -> None:
+    def edit(self, edit: Edit) -> None:
         match edit:
             case Trim(slot, length):
                 assert length == 0 or self.can_trim
@@ -70,6 +83,15 @@ class Machine:
                 assert not self.cache[target]
                 assert self.can_trim or length == len(self.cache[source])
                 self.cache[target] = self.cache[source][:length]
+            case Park(slot, key):
+                self.parked[key] = list(self.cache[slot])
+                assert sum(map(len, self.parked.values())) <= self.parking
+            case Unpark(key, slot):
+                assert not self.cache[slot]
+                self.cache[slot] = list(self.parked[key])
+            case Discard(key):
+                del self.parked[key]
+        assert len({id(cells) for cells in self.cache.values()}) == len(self.cache)
 
     def run(self, chunk: int = 8, steps: int = 5_000) -> None:
         for _ in range(steps):
@@ -88,11 +110,12 @@ prompts = st.lists(st.integers(0, 2), min_size=1, max_size=30)  # few different 
     st.integers(42, 120),
     st.integers(1, 16),
     st.booleans(),
+    st.sampled_from([0, 20, 100, 400]),
 )
 def test_every_answer_is_what_it_would_be_alone(
-    script: list[tuple[list[int], int, int]], slots: int, cells: int, chunk: int, can_trim: bool
+    script: list[tuple[list[int], int, int]], slots: int, cells: int, chunk: int, can_trim: bool, parking: int
 ) -> None:
-    machine = Machine(slots, cells, can_trim)
+    machine = Machine(slots, cells, can_trim, parking)
     for id, (prompt, max_tokens, pause) in enumerate(script):
         machine.submit(id, prompt, max_tokens)
         for _ in range(pause):
@@ -106,7 +129,7 @@ def test_every_answer_is_what_it_would_be_alone(
 def test_cancelled_sequences_leave_no_cell_and_no_trace_behind(
     script: list[tuple[list[int], int]], chance: random.Random
 ) -> None:
-    machine = Machine(slots=3, cells=60)
+    machine = Machine(slots=3, cells=60, parking=chance.choice([0, 80]))
     for id, (prompt, max_tokens) in enumerate(script):
         machine.submit(id, prompt, max_tokens)
     cancelled: set[int] = set()
@@ -218,6 +241,31 @@ def test_a_share_that_could_not_be_computed_is_taken_back() -> None:
     assert again.shares[0].tokens == [1, 2, 3]
 
 
+def test_a_short_conversation_is_parked_and_comes_back_whole() -> None:
+    machine = Machine(slots=2, cells=300, parking=200)
+    first = machine.submit(1, list(range(30)), 5)
+    machine.run()
+    for other in (2, 3, 4):
+        machine.submit(other, [100 * other + n for n in range(20)], 5)
+        machine.run()
+    again = machine.submit(9, [*first.tokens, 7], 5)
+    machine.step()
+    assert machine.scheduler.free_cells >= 300 - len(again.tokens)  # nothing but this one is in the cache
+    machine.run()
+    assert again.finish("stop").cached_tokens == len(first.tokens) - 1
+
+
+def test_a_system_prompt_is_found_in_what_is_parked_and_stays_there_for_the_next() -> None:
+    machine = Machine(slots=2, cells=300, parking=200)
+    system = list(range(15))
+    machine.submit(1, [*system, *range(100, 130)], 5)
+    machine.run()
+    second = machine.submit(2, [*system, 200, 201], 5)
+    third = machine.submit(3, [*system, 300, 301], 5)
+    machine.run()
+    assert second.finish("stop").cached_tokens == third.finish("stop").cached_tokens == 15
+
+
 @given(st.integers(0, 200), st.lists(st.integers(1, 100), max_size=10))
 def test_division_spends_the_budget_and_gives_nobody_more_than_they_have(budget: int, pending: list[int]) -> None:
     parts = divide(budget, pending)
@@ -233,3 +281,8 @@ def test_removing_what_is_not_there_is_nothing(when: Callable[[Machine], None]) 
     machine.submit(1, [1, 2], 2)
     when(machine)
     assert machine.scheduler.remove(99) is None
+
+
+def test_the_common_prefix_ends_at_the_first_difference() -> None:
+    lengths = {tuple(tokens): common_prefix([1, 2, 3], tokens) for tokens in ([], [9], [1, 2], [1, 2, 3, 4], [1, 9, 3])}
+    assert lengths == {(): 0, (9,): 0, (1, 2): 2, (1, 2, 3, 4): 3, (1, 9, 3): 1}

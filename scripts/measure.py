@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -47,7 +47,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the report. `asked` is the bound of the issue, `figures` one number a round, already a ratio or a time."""
+    """A line of the report. `asked` is the bound of the issue; `figures` has a ratio or a time of each round."""
 
     what: str
     asked: str
@@ -57,7 +57,7 @@ class Row:
 
     def __str__(self) -> str:
         middle, low, high = (f"{value:.3g}" for value in (median(self.figures), min(self.figures), max(self.figures)))
-        spread = f" ({low}–{high})" if len(self.figures) > 1 else ""
+        spread = f" ({low} to {high})" if len(self.figures) > 1 else ""
         return f"| {self.what} | {self.asked} | **{middle}{self.unit}**{spread} | {self.beside} |"
 
 
@@ -84,17 +84,17 @@ def process(*command: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess
 
 @contextmanager
 def ours() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory() as data:
-        with process(sys.executable, "-m", "neuralbridge", "serve", "--port", "0", "--data-dir", data) as child:
-            assert child.stdout is not None
-            url = child.stdout.readline().split()[-1]
-            yield Server("phoenix", url, child.pid)
+    serve = [sys.executable, "-m", "neuralbridge", "serve", "--port", "0", "--data-dir"]
+    with tempfile.TemporaryDirectory() as data, process(*serve, data) as child:
+        assert child.stdout is not None
+        yield Server("phoenix", child.stdout.readline().split()[-1], child.pid)
 
 
 @contextmanager
-def peer() -> Iterator[Server]:
+def peer(slots: int = SLOTS, context: int = 1024) -> Iterator[Server]:
+    """llama.cpp's own server; `context` is each slot's."""
     port = free_port()
-    command = [str(PEER_PYTHON), "scripts/peer_llama_server.py", str(SLOTS), str(port), str(MODEL), "1024"]
+    command = [str(PEER_PYTHON), "scripts/peer_llama_server.py", str(slots), str(port), str(MODEL), str(context)]
     with process(*command) as child:
         assert child.stdout is not None
         child.stdout.readline()
@@ -126,8 +126,9 @@ def bare(threads: int, requests: int) -> float:
 
 def resident_mb(pid: int) -> float:
     """Resident memory of a process and its children, in MB of 10^6 bytes."""
-    out = subprocess.run(["ps", "-o", "rss=", "--pid", str(pid), "--ppid", str(pid)], capture_output=True, text=True)
-    return sum(map(int, out.stdout.split())) * 1024 / 1e6
+    command = [shutil.which("ps") or "ps", "-o", "rss=", "--pid", str(pid), "--ppid", str(pid)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return sum(map(int, out.split())) * 1024 / 1e6
 
 
 async def heartbeats(server: Server) -> float:
@@ -169,7 +170,7 @@ async def start_up() -> tuple[float, float]:
         with process(*command, stdout=subprocess.DEVNULL):
             async with aiohttp.ClientSession() as http:
                 url = f"http://127.0.0.1:{port}"
-                while not await served(http, url):
+                while not await served(http, url):  # noqa: ASYNC110  # a port opening elsewhere is no event here
                     await asyncio.sleep(0.01)
                 page = time.perf_counter() - began
                 async with http.ws_connect(f"{url}/socket/websocket?vsn=2.0.0") as stream:
@@ -209,7 +210,7 @@ def measure(rounds: int) -> list[Row]:
         note(f"tok_s {name}", mine["tok_s"], theirs["tok_s"])
         note(f"ttft {name}", mine["ttft_ms_p50"], theirs["ttft_ms_p50"])
 
-    runs = {"c=1": (1, 8, 0), "c=4": (4, 16, 0), "c=8": (8, 24, 0), "c=16": (16, 32, 0), "long": (1, 2, 1600)}
+    runs = {"c=1": (1, 8, 0), "c=4": (4, 8, 0), "c=8": (8, 16, 0), "c=16": (16, 16, 0), "long": (1, 2, 1000)}
     for _ in range(rounds):
         page, first = asyncio.run(start_up())
         note("page", page)
@@ -222,30 +223,19 @@ def measure(rounds: int) -> list[Row]:
         with peer() as server:
             warm(server)
             theirs = {name: load(server, *run) for name, run in runs.items() if name != "long"}
-        with peer_long() as server:
+        with peer(slots=2, context=4096) as server:
             theirs["long"] = load(server, *runs["long"])
         for name in runs:
             compare(name, mine[name], theirs[name])
         note("bare", mine["c=1"]["tok_s"], max(bare(1, 8), bare(2, 8)))
-        with busy_neighbour():
-            with ours() as server:
+        beside = []
+        for start in (ours, peer):
+            with start() as server:
                 warm(server)
-                beside = load(server, 1, 6)
-            with peer() as server:
-                warm(server)
-                compare("c=1, one core taken", beside, load(server, 1, 6))
+                with busy_neighbour():
+                    beside.append(load(server, 1, 6))
+        compare("c=1, one core taken", *beside)
     return rows(taken, notes)
-
-
-@contextmanager
-def peer_long() -> Iterator[Server]:
-    """The peer with slots that hold the long prompt."""
-    port = free_port()
-    command = [str(PEER_PYTHON), "scripts/peer_llama_server.py", "2", str(port), str(MODEL), "4096"]
-    with process(*command) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        yield Server("openai", f"http://127.0.0.1:{port}", child.pid)
 
 
 def rows(taken: dict[str, list[float]], notes: dict[str, list[float]]) -> list[Row]:
@@ -253,7 +243,7 @@ def rows(taken: dict[str, list[float]], notes: dict[str, list[float]]) -> list[R
     asked_first = {"c=1": "<= 1.1", "c=8": "<= 1.1"}
     report = []
     for name in ["c=1", "c=4", "c=8", "c=16", "long", "c=1, one core taken"]:
-        label = "one 1,600-word prompt at a time" if name == "long" else name
+        label = "one prompt of 1,000 words at a time" if name == "long" else name
         mine, theirs = taken[f"tok_s {name}"], notes[f"tok_s {name}"]
         beside = f"{median(mine):.0f} / {median(theirs):.0f} tok/s"
         report.append(
@@ -299,10 +289,11 @@ def written(report: list[Row], rounds: int) -> str:
         [str(PEER_PYTHON), "-c", "from importlib.metadata import version; print(version('xllamacpp'))"],
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
+    machine = f"{os.cpu_count()} cores of {cpu()}, Python {platform.python_version()}"
+    versions = f"llama-cpp-python {version('llama-cpp-python')}; peer: llama.cpp's own server, xllamacpp {peer_version}"
     head = (
-        f"Measured {date.today().isoformat()} on {os.cpu_count()} cores of {cpu()}, Python {platform.python_version()}, "
-        f"llama-cpp-python {version('llama-cpp-python')}; peer: llama.cpp's own server from xllamacpp {peer_version}, "
-        f"{SLOTS} slots. Median of {rounds} rounds, least and greatest in brackets."
+        f"Measured on {datetime.now(UTC).date()}: {machine}, {versions}, {SLOTS} slots. "
+        f"Median of {rounds} rounds, least and greatest in brackets."
     )
     table = ["| what | asked | measured | ours / theirs |", "|---|---|---|---|", *map(str, report)]
     return "\n".join([BEGIN, head, "", *table, END])

@@ -118,6 +118,7 @@ class HistoryMessage(BaseModel):
 class History(Push):
     messages: list[HistoryMessage] = Field(description="oldest first")
     total_messages: int
+    before: str | None = Field(description="as asked for: which part of the history this is")
 
 
 class Pong(Push):

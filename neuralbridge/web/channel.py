@@ -142,7 +142,8 @@ class ProxyChannel:
             return
         messages = await self._conversations.branch(self._conversation, wanted.limit, wanted.before)
         total = await self._conversations.length(self._conversation)
-        history = pushes.History(messages=[history_message(message) for message in messages], total_messages=total)
+        part = [history_message(message) for message in messages]
+        history = pushes.History(messages=part, total_messages=total, before=wanted.before)
         self._push("history", history.payload())
 
     def _stop(self, ref: Json, payload: Json) -> None:

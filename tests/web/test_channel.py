@@ -172,7 +172,7 @@ async def test_two_conversations_of_one_socket_are_answered_side_by_side(served:
 
 async def test_a_conversation_without_questions_has_an_empty_history(served: Served) -> None:
     async with connected(served, TOPIC) as client:
-        assert await client.history() == {"messages": [], "total_messages": 0}
+        assert await client.history() == {"messages": [], "total_messages": 0, "before": None}
 
 
 async def test_history_has_questions_and_answers_in_their_order(served: Served) -> None:

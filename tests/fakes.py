@@ -8,8 +8,8 @@ import re
 import threading
 from collections.abc import Callable
 
+from neuralbridge.engine.batch import Copy, Discard, Edit, Park, Share, Trim, Unpark
 from neuralbridge.engine.runner import DecodeFailed, Sampler
-from neuralbridge.engine.scheduler import Copy, Discard, Edit, Park, Share, Trim, Unpark
 from neuralbridge.types import Chosen, Sampling
 
 START, END = 256, 257

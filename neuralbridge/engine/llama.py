@@ -13,8 +13,8 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 
+from neuralbridge.engine.batch import Copy, Discard, Edit, Park, Share, Trim, Unpark
 from neuralbridge.engine.runner import DecodeFailed, Sampler, Vocabulary
-from neuralbridge.engine.scheduler import Copy, Discard, Edit, Park, Share, Trim, Unpark
 from neuralbridge.errors import ModelUnusable
 from neuralbridge.types import Chosen, Sampling
 

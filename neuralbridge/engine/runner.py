@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from neuralbridge.engine.scheduler import Edit, Share
+from neuralbridge.engine.batch import Edit, Share
 from neuralbridge.types import Chosen, Sampling
 
 

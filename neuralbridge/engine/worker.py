@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from neuralbridge.engine.batch import Batch, Share, Trim
 from neuralbridge.engine.pace import Pace
 from neuralbridge.engine.runner import DecodeFailed, Runner, Sampler
-from neuralbridge.engine.scheduler import Batch, Scheduler, Share, Trim
+from neuralbridge.engine.scheduler import Scheduler
 from neuralbridge.engine.sequence import Sequence
 from neuralbridge.errors import EngineFailed
 from neuralbridge.types import Chosen, Finish, Piece, Sampling

@@ -8,18 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralbridge.engine.scheduler import (
-    Batch,
-    Copy,
-    Discard,
-    Edit,
-    Park,
-    Scheduler,
-    Trim,
-    Unpark,
-    common_prefix,
-    divide,
-)
+from neuralbridge.engine.batch import Batch, Copy, Discard, Edit, Park, Trim, Unpark
+from neuralbridge.engine.scheduler import Scheduler, common_prefix, divide
 from neuralbridge.engine.sequence import Sequence
 from neuralbridge.types import Chosen, Finish, Sampling
 

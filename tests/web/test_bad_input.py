@@ -27,7 +27,7 @@ async def refusal(client: CheckedClient, asked: str, payload: Any, code: str) ->
 
 async def nothing_happened(client: CheckedClient) -> None:
     """The channel lives, nothing is stored, and the next question works."""
-    assert await client.history() == {"messages": [], "total_messages": 0}
+    assert await client.history() == {"messages": [], "total_messages": 0, "before": None}
     assert (await client.ask("hi"))["response"] == "You asked: hi"
 
 

@@ -1,6 +1,7 @@
 """Runs the application: listen, say so, serve until told to stop."""
 
 import asyncio
+import gc
 import logging
 import signal
 from concurrent.futures import Future
@@ -38,6 +39,7 @@ async def serve(config: Config, data: Path, model_path: Path, probed: "Future[No
         app[SERVICES].doors = doors
         host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
         stopped = on_signals()  # before anybody who reads the line can send one
+        gc.freeze()  # what is loaded by now stays: the collector need not look through it between two tokens
         print(f"listening on http://{host}:{port}", flush=True)
         await stop_or_failure(app, stopped)
     finally:

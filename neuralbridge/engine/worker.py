@@ -107,11 +107,8 @@ class Worker:
         block = self._scheduler.idle
         if block:
             self._tell()
-        while True:
-            try:
-                order = self.inbox.get(block)
-            except queue.Empty:
-                return True
+        while block or not self.inbox.empty():
+            order = self.inbox.get()
             block = False
             match order:
                 case Submit(sequence):
@@ -123,6 +120,7 @@ class Worker:
                         self._say(id, *ended.cancel())
                 case Shutdown():
                     return False
+        return True
 
     def _say(self, id: int, *events: Event) -> None:
         self._said += [(id, event) for event in events]

@@ -164,7 +164,7 @@ def told(answer: Answer, seq: int | None, event: AnswerEvent) -> tuple[str, dict
     of = {"stream_id": answer.id, "ref": answer.question.tag, "seq": seq}
     match event:
         case Text(text):
-            return "stream_token", pushes.StreamToken(token=text, **of).payload()
+            return "stream_token", {"token": text, **of}  # a StreamToken, without the time that building one takes
         case Started():
             start = pushes.StreamStart(query=answer.question.query, timestamp=timestamp(), **of)
             return "stream_start", start.payload()

@@ -19,7 +19,7 @@ from neuralbridge.errors import ModelUnusable
 from neuralbridge.types import Chosen, Sampling
 
 MAX_ROWS = 512
-PARKING_BYTES = 64 * 1024 * 1024  # memory for prefixes outside the cache
+PARKING_BYTES = 48 * 1024 * 1024  # memory for prefixes outside the cache
 State = np.ndarray[tuple[int], np.dtype[np.uint8]]
 PENALTY_WINDOW = 64  # tokens the repeat penalties look back on, llama.cpp's default
 

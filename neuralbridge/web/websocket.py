@@ -112,6 +112,9 @@ class Outbox:
                 frame = self._frames.popleft()
                 self._bytes -= len(frame)
                 try:
+                    if self._transport is not None and self._transport.get_write_buffer_size() == 0:
+                        await self._socket.send_str(frame)  # the client keeps up: nothing to wait for, and no clock
+                        continue
                     async with asyncio.timeout(SEND_SECONDS):
                         await self._socket.send_str(frame)
                 except TimeoutError:

@@ -15,6 +15,7 @@ from neuralbridge.web.keys import SERVICES
 logger = logging.getLogger(__name__)
 
 OUTBOX_BYTES = 4 * 1024 * 1024  # waiting for one client; a whole 8,000-token answer to resume fits twice
+SMALL_FRAME = 4096  # characters; far below what makes a transport pause
 SEND_SECONDS = 10.0  # a client that does not read for so long is cut off
 CLOSE_SECONDS = 2.0  # for a client to take a close, of which ANSWER_SECONDS to answer it
 ANSWER_SECONDS = 1.0
@@ -112,8 +113,8 @@ class Outbox:
                 frame = self._frames.popleft()
                 self._bytes -= len(frame)
                 try:
-                    if self._transport is not None and self._transport.get_write_buffer_size() == 0:
-                        await self._socket.send_str(frame)  # the client keeps up: nothing to wait for, and no clock
+                    if self._flows_at_once(frame):
+                        await self._socket.send_str(frame)
                         continue
                     async with asyncio.timeout(SEND_SECONDS):
                         await self._socket.send_str(frame)
@@ -121,6 +122,10 @@ class Outbox:
                     self._cut(f"it has read nothing for {SEND_SECONDS:.0f} s")
                 except ConnectionError:
                     return  # the reader notices too and ends the connection
+
+    def _flows_at_once(self, frame: str) -> bool:
+        """A small frame to a client that keeps up: nothing to wait for, so no clock either."""
+        return len(frame) < SMALL_FRAME and self._transport is not None and not self._transport.get_write_buffer_size()
 
     async def close(self, code: WSCloseCode) -> None:
         """Say goodbye, to a client that listens; frames that still wait are not sent."""

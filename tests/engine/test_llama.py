@@ -15,16 +15,18 @@ from neuralbridge.types import Finish, Piece, Sampling
 
 MODEL = Path(__file__).parents[2] / "models" / "smollm2-135m-instruct-q4_1.gguf"
 GREEDY = Sampling(temperature=0, max_tokens=24)
-# With 64 rows and more llama.cpp computes attention in tiles, which rounds differently; below, batches change nothing.
+# Sums round differently where llama.cpp computes attention in tiles, from 64 rows on, and where a sequence's cells lie
+# out of order, in the holes that a parked one has left. Without both, batches change nothing.
 EXACT_ROWS = 63
 
 pytestmark = pytest.mark.model
 
 
-async def started(cells: int = 1024, slots: int = 4) -> Engine:
+async def started(cells: int = 1024, slots: int = 4, exact: bool = False) -> Engine:
     def load() -> LlamaRunner:
         runner = LlamaRunner(MODEL, slots=slots, cells=cells)
-        runner.max_rows = EXACT_ROWS
+        if exact:
+            runner.max_rows, runner.parking = EXACT_ROWS, 0
         return runner
 
     engine = Engine(load, max_waiting=16)
@@ -75,14 +77,16 @@ async def test_it_answers(engine: Engine) -> None:
     assert all(probability <= 0 for probability in probabilities)
 
 
-async def test_batched_answers_equal_those_given_alone(engine: Engine) -> None:
+async def test_batched_answers_equal_those_given_alone() -> None:
+    engine = await started(exact=True)
     prompts = [await prompt(engine, question) for question in QUESTIONS]
     alone = []
     for tokens in prompts:
-        fresh = await started()
+        fresh = await started(exact=True)
         alone.append((await answer(fresh, tokens))[0])
         await fresh.stop()
     together = await asyncio.gather(*(answer(engine, tokens) for tokens in prompts))
+    await engine.stop()
     assert [text for text, _, _ in together] == alone
 
 

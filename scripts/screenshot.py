@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "page.png"
-QUESTION = "What is the capital of France?"
+QUESTION = "How many days are in a week?"
 
 
 async def take(url: str) -> None:

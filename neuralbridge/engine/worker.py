@@ -199,7 +199,6 @@ class Worker:
         """Seconds that a step of `rows` tokens takes. Before the first sequence only: it uses slot 0 and empties it."""
         tokens = [0] * rows
         share = Share(Sequence(0, tokens, Sampling()), slot=0, position=0, tokens=tokens, sampled=True)
-        self._tell()
         started = time.perf_counter()
         self._runner.decode([share], threads)
         taken = time.perf_counter() - started

@@ -6,9 +6,14 @@ BridgeError
 │   │   └── QueryTooLong
 │   ├── InvalidParams       ... one of its parameters
 │   ├── ModelNotFound       ... the model it names
-│   └── PromptTooLong       ... it does not fit the model's context
+│   ├── PromptTooLong       ... it does not fit the model's context
+│   ├── NotFound            ... there is no such document or job
+│   └── DocumentRefused     ... a document cannot be read: empty, broken, encrypted
+│       ├── DocumentTooLarge
+│       └── UnknownFormat   ... by its content it is of no kind that we read
 ├── Overloaded              the waiting queue is full
 ├── EngineFailed            the model failed during an answer
+├── DocumentsUnavailable    documents are not set up on this machine, or switched off
 └── StartRefused            the server cannot start; the message says how to mend it
     ├── ConfigInvalid       ... config.yaml or a command-line value
     ├── ModelUnusable       ... a model file is missing, cut short or not a model
@@ -47,6 +52,26 @@ class PromptTooLong(InvalidRequest):
         super().__init__(f"The prompt has {tokens:,} tokens; the context holds {limit:,}.")
         self.tokens = tokens
         self.limit = limit
+
+
+class NotFound(InvalidRequest):
+    """What is asked for by its id is not there, or is somebody else's."""
+
+
+class DocumentRefused(InvalidRequest):
+    """A document is empty, broken, encrypted, or passes a limit while it is read. The message names it and the limit."""
+
+
+class DocumentTooLarge(DocumentRefused):
+    """The document has more bytes than the configuration allows."""
+
+
+class UnknownFormat(DocumentRefused):
+    """The document's content is of no kind that we read, or is not what its name says."""
+
+
+class DocumentsUnavailable(BridgeError):
+    """What documents need is not installed, or switched off; the message says what mends it."""
 
 
 class Overloaded(BridgeError):

@@ -1,0 +1,1 @@
+"""The user's documents: read, cut into passages, found again."""

@@ -59,7 +59,7 @@ class NotFound(InvalidRequest):
 
 
 class DocumentRefused(InvalidRequest):
-    """A document is empty, broken, encrypted, or passes a limit while it is read. The message names it and the limit."""
+    """A document is empty, broken, encrypted, or passes a limit while it is read; the message names which."""
 
 
 class DocumentTooLarge(DocumentRefused):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading begins at `start`. `level` 1 is the widest; it holds until the next of the same level or a wider one."""
+    """A heading begins at `start`. `level` 1 is the widest. It holds until the next one as wide or wider."""
 
     start: int
     level: int

@@ -10,6 +10,7 @@ BridgeError
 │   ├── NotFound            ... there is no such document or job
 │   └── DocumentRefused     ... a document cannot be read: empty, broken, encrypted
 │       ├── DocumentTooLarge
+│       ├── DuplicateDocument
 │       └── UnknownFormat   ... by its content it is of no kind that we read
 ├── Overloaded              the waiting queue is full
 ├── EngineFailed            the model failed during an answer
@@ -64,6 +65,10 @@ class DocumentRefused(InvalidRequest):
 
 class DocumentTooLarge(DocumentRefused):
     """The document has more bytes than the configuration allows."""
+
+
+class DuplicateDocument(DocumentRefused):
+    """Another document has the same content."""
 
 
 class UnknownFormat(DocumentRefused):

@@ -1,0 +1,465 @@
+"""Documents, their passages and vectors in SQLite. Knows SQL, and neither models nor files."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from neuralbridge.database import Database
+from neuralbridge.errors import NotFound
+from neuralbridge.retrieval.arrays import Ids, Matrix
+from neuralbridge.retrieval.words import extra_words, name_words
+
+SHOWN = """
+    d.uid, d.source, d.folder, d.kind, d.title, d.version, d.size, d.passages, d.pinned, d.metadata, d.modified_at,
+    d.created_at, d.updated_at, length(d.text)
+"""
+
+
+VARIABLES = 500  # in one statement; SQLite allows some 32,000, older ones 999
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a document comes from. `key` tells it from all others of its owner: the same key again replaces it.
+
+    `name` is what it is shown as, `folder` the watched folder it lies in, `modified_at` its own date (ISO 8601, UTC).
+    """
+
+    owner: str
+    key: str
+    name: str
+    modified_at: str
+    folder: str | None = None
+    metadata: dict[str, Any] | None = None
+
+    @property
+    def uid(self) -> str:
+        return sha256(f"{self.owner}\0{self.key}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassage:
+    """A part of a document's text, with what its vector is made from."""
+
+    start: int
+    end: int
+    page: int | None
+    heading: str
+    text: str
+    embedded: str  # the text that is embedded
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    source: Source
+    kind: str
+    title: str | None
+    version: str
+    size: int
+    text: str
+    passages: tuple[NewPassage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored document, without its text."""
+
+    uid: str
+    source: str
+    folder: str | None
+    kind: str
+    title: str | None
+    version: str
+    size: int
+    passages: int
+    pinned: bool
+    metadata: dict[str, Any]
+    modified_at: str
+    created_at: str
+    updated_at: str
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stored passage: `text` is its document's text from `start` to `end`."""
+
+    id: int
+    document: str
+    source: str
+    start: int
+    end: int
+    page: int | None
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a write did to the index: ids that came with their vectors, and ids that went."""
+
+    added: Ids
+    vectors: Matrix
+    removed: Ids
+
+
+class Documents:
+    """Reads and writes documents. Every method returns after the commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, owner: str, key: str) -> Document | None:
+        """The document that came from there."""
+        return await self._database.read(
+            lambda connection: one(
+                connection.execute(f"SELECT {SHOWN} FROM documents d WHERE owner = ? AND key = ?", (owner, key))  # noqa: S608
+            )
+        )
+
+    async def twin(self, source: Source, version: str) -> str | None:
+        """The name of another document of this owner with the same bytes."""
+
+        def query(connection: sqlite3.Connection) -> str | None:
+            row = connection.execute(
+                "SELECT source FROM documents WHERE version = ? AND owner = ? AND key != ? ORDER BY id LIMIT 1",
+                (version, source.owner, source.key),
+            ).fetchone()
+            return row[0] if row else None
+
+        return await self._database.read(query)
+
+    async def count(self) -> int:
+        return await self._database.read(
+            lambda connection: int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+        )
+
+    async def put(self, document: NewDocument, vectors: Matrix, model: str) -> Change:
+        """Store a document, whole, in the place of what came from the same source before."""
+        rows = passage_rows(document)
+        centroid = mean(vectors)
+
+        def change(connection: sqlite3.Connection) -> Change:
+            removed = passage_ids(connection, document.source)
+            row = write_document(connection, document, centroid.tobytes(), model)
+            connection.execute("DELETE FROM passages WHERE document = ?", (row,))
+            connection.executemany(
+                """
+                INSERT INTO passages (id, document, start, end, page, heading, name, text, extra, embedded)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+                [(id, row, *rest) for id, *rest in rows],
+            )
+            write_vectors(connection, [id for id, *_ in rows], vectors, model)
+            return Change(np.array([id for id, *_ in rows], np.int64), vectors, removed)
+
+        return await self._database.write(change)
+
+    async def remove(self, owner: str, uid: str) -> Ids:
+        """Remove a document; the ids of its passages. Raises NotFound."""
+
+        def change(connection: sqlite3.Connection) -> Ids:
+            row = connection.execute("SELECT id FROM documents WHERE owner = ? AND uid = ?", (owner, uid)).fetchone()
+            if row is None:
+                raise NotFound(f"There is no document {uid[:40]!r}.")
+            ids = connection.execute("SELECT id FROM passages WHERE document = ?", row).fetchall()
+            connection.execute("DELETE FROM documents WHERE id = ?", row)
+            return np.array([id for (id,) in ids], np.int64)
+
+        return await self._database.write(change)
+
+    async def edit(self, owner: str, uid: str, source: str | None, pinned: bool | None) -> Document:
+        """Show a document under another name; pin it. Raises NotFound."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            changed = connection.execute(
+                """
+                UPDATE documents SET source = coalesce(?, source), pinned = coalesce(?, pinned), updated_at = ?
+                WHERE owner = ? AND uid = ?
+                """,
+                (source, pinned, now(), owner, uid),
+            )
+            if changed.rowcount == 0:
+                raise NotFound(f"There is no document {uid[:40]!r}.")
+            if source is not None:
+                connection.execute(
+                    "UPDATE passages SET name = ? WHERE document = (SELECT id FROM documents WHERE uid = ?)",
+                    (name_words(source), uid),
+                )
+
+        await self._database.write(change)
+        return (await self.get(owner, uid))[0]
+
+    async def get(self, owner: str, uid: str) -> tuple[Document, str]:
+        """A document and its text. Raises NotFound."""
+
+        def query(connection: sqlite3.Connection) -> tuple[Document, str] | None:
+            row = connection.execute(
+                f"SELECT {SHOWN}, d.text FROM documents d WHERE owner = ? AND uid = ?",  # noqa: S608
+                (owner, uid),
+            ).fetchone()
+            return (document_of(row[:-1]), row[-1]) if row else None
+
+        found = await self._database.read(query)
+        if found is None:
+            raise NotFound(f"There is no document {uid[:40]!r}.")
+        return found
+
+    async def listed(self, owner: str, limit: int, offset: int = 0, folder: str | None = None) -> list[Document]:
+        """Documents, those pinned first, then the newest first; of one watched folder where it is named."""
+        where = "owner = :owner" + (" AND folder = :folder" if folder is not None else "")
+        return await self._database.read(
+            lambda connection: [
+                document_of(row)
+                for row in connection.execute(
+                    f"SELECT {SHOWN} FROM documents d WHERE {where} ORDER BY pinned DESC, id DESC LIMIT :limit OFFSET :offset",  # noqa: S608, E501
+                    {"owner": owner, "folder": folder, "limit": limit, "offset": offset},
+                )
+            ]
+        )
+
+    async def keys(self, folder: str) -> dict[str, tuple[str, str]]:
+        """The documents of a watched folder: key to uid and version."""
+        return await self._database.read(
+            lambda connection: {
+                key: (uid, version)
+                for key, uid, version in connection.execute(
+                    "SELECT key, uid, version FROM documents WHERE folder = ?", (folder,)
+                )
+            }
+        )
+
+    # Vectors
+
+    async def embedded(self, model: str, texts: Sequence[str]) -> dict[str, Matrix]:
+        """Of these texts those that were embedded before, with their vectors."""
+        texts_by_hash = {fingerprint(text): text for text in texts}
+        hashes = list(texts_by_hash)
+
+        def query(connection: sqlite3.Connection) -> dict[str, Matrix]:
+            found: dict[str, Matrix] = {}
+            for begin in range(0, len(hashes), VARIABLES):
+                part = hashes[begin : begin + VARIABLES]
+                rows = connection.execute(
+                    f"""
+                    SELECT p.embedded, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.model = ?
+                    WHERE p.embedded IN ({", ".join("?" * len(part))})
+                    """,  # noqa: S608
+                    (model, *part),
+                )
+                found.update((texts_by_hash[hash], vector_of(blob)) for hash, blob in rows)
+            return found
+
+        return await self._database.read(query)
+
+    async def vector_ids(self, model: str) -> Ids:
+        return await self._database.read(
+            lambda connection: np.array(
+                [id for (id,) in connection.execute("SELECT passage FROM vectors WHERE model = ?", (model,))], np.int64
+            )
+        )
+
+    async def vectors(self, model: str, ids: Ids) -> tuple[Ids, Matrix]:
+        """Those of these passages that have a vector, and their vectors."""
+
+        def query(connection: sqlite3.Connection) -> tuple[Ids, Matrix]:
+            rows = connection.execute(
+                """
+                SELECT v.passage, v.vector FROM json_each(?) AS wanted
+                JOIN vectors v ON v.passage = wanted.value AND v.model = ?
+                """,
+                (json.dumps(ids.tolist()), model),
+            ).fetchall()
+            found = np.array([id for id, _ in rows], np.int64)
+            return found, np.array([vector_of(blob) for _, blob in rows], np.float32).reshape(len(rows), -1)
+
+        return await self._database.read(query)
+
+    # For another embedding model
+
+    async def models(self) -> dict[str, int]:
+        """The models there are vectors of, and of how many passages."""
+        return await self._database.read(
+            lambda connection: dict(connection.execute("SELECT model, count(*) FROM vectors GROUP BY model").fetchall())
+        )
+
+    async def without_vector(self, model: str, limit: int) -> list[tuple[int, str]]:
+        """Passages this model has not embedded: id, and the text to embed."""
+
+        def query(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+            rows = connection.execute(
+                """
+                SELECT p.id, d.key, p.heading, p.text FROM passages p JOIN documents d ON d.id = p.document
+                WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE v.passage = p.id AND v.model = ?) LIMIT ?
+                """,
+                (model, limit),
+            ).fetchall()
+            return [(id, embedded_text(key, heading, text)) for id, key, heading, text in rows]
+
+        return await self._database.read(query)
+
+    async def add_vectors(self, ids: Sequence[int], vectors: Matrix, model: str) -> None:
+        """Vectors of another model. Passages that went meanwhile are left out."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                """
+                INSERT INTO vectors (passage, model, vector)
+                SELECT id, ?, ? FROM passages WHERE id = ? ON CONFLICT DO NOTHING
+                """,
+                [(model, vector.tobytes(), id) for id, vector in zip(ids, vectors, strict=True)],
+            )
+
+        await self._database.write(change)
+
+    async def settle_on(self, model: str) -> None:
+        """Forget the vectors of all other models, and take documents' centroids from this one's."""
+        await self._database.write(lambda connection: settle(connection, model))
+
+
+def settle(connection: sqlite3.Connection, model: str) -> None:
+    connection.execute("DELETE FROM vectors WHERE model != ?", (model,))
+    stale = connection.execute("SELECT id FROM documents WHERE centroid_model IS NOT ?", (model,)).fetchall()
+    for (document,) in stale:
+        rows = connection.execute(
+            "SELECT v.vector FROM vectors v JOIN passages p ON p.id = v.passage WHERE p.document = ?", (document,)
+        )
+        centroid = mean(np.array([vector_of(blob) for (blob,) in rows], np.float32))
+        connection.execute(
+            "UPDATE documents SET centroid = ?, centroid_model = ? WHERE id = ?", (centroid.tobytes(), model, document)
+        )
+
+
+def passage_rows(document: NewDocument) -> list[tuple[int, int, int, int | None, str, str, str, str, bytes]]:
+    """Rows of passages without their document: id, start, end, page, heading, name, text, extra, embedded."""
+    name = name_words(document.source.name)
+    return [
+        (
+            passage_id(document.source.uid, document.version, passage.start, passage.end),
+            passage.start,
+            passage.end,
+            passage.page,
+            passage.heading,
+            name,
+            passage.text,
+            extra_words(passage.text),
+            fingerprint(passage.embedded),
+        )
+        for passage in document.passages
+    ]
+
+
+def passage_id(document: str, version: str, start: int, end: int) -> int:
+    """63 bits that the same passage of the same document gets again whenever it is made."""
+    digest = sha256(f"{document}\0{version}\0{start}\0{end}".encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
+
+
+def embedded_text(key: str, heading: str, text: str) -> str:
+    """What a passage's vector is made from: where it stands says what it is about. Not the shown name, which may
+    change: the key does not.
+    """
+    return "\n".join(part for part in (name_words(key.rpartition("/")[2])[:80], heading[:160], text) if part)
+
+
+def passage_ids(connection: sqlite3.Connection, source: Source) -> Ids:
+    rows = connection.execute(
+        "SELECT p.id FROM passages p JOIN documents d ON d.id = p.document WHERE d.owner = ? AND d.key = ?",
+        (source.owner, source.key),
+    )
+    return np.array([id for (id,) in rows], np.int64)
+
+
+def write_document(connection: sqlite3.Connection, document: NewDocument, centroid: bytes, model: str) -> int:
+    """Insert or replace the document's own row; its id. What a person set stays: pinned, and when it was added."""
+    source, time = document.source, now()
+    (row,) = connection.execute(
+        """
+        INSERT INTO documents (uid, owner, key, source, folder, kind, title, version, size, text, centroid,
+            centroid_model, passages, metadata, modified_at, created_at, updated_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (owner, key) DO UPDATE SET
+            source = excluded.source, folder = excluded.folder, kind = excluded.kind, title = excluded.title,
+            version = excluded.version, size = excluded.size, text = excluded.text, centroid = excluded.centroid,
+            centroid_model = excluded.centroid_model, passages = excluded.passages, metadata = excluded.metadata,
+            modified_at = excluded.modified_at, updated_at = excluded.updated_at
+        RETURNING id
+        """,
+        (
+            source.uid,
+            source.owner,
+            source.key,
+            source.name,
+            source.folder,
+            document.kind,
+            document.title,
+            document.version,
+            document.size,
+            document.text,
+            centroid,
+            model,
+            len(document.passages),
+            json.dumps(source.metadata or {}),
+            source.modified_at,
+            time,
+            time,
+        ),
+    ).fetchone()
+    return int(row)
+
+
+def write_vectors(connection: sqlite3.Connection, ids: list[int], vectors: Matrix, model: str) -> None:
+    connection.executemany(
+        "INSERT INTO vectors (passage, model, vector) VALUES (?, ?, ?)",
+        [(id, model, vector.tobytes()) for id, vector in zip(ids, vectors, strict=True)],
+    )
+
+
+def mean(vectors: Matrix) -> Matrix:
+    """The direction that vectors have in common, of length 1."""
+    total = vectors.sum(axis=0, dtype=np.float32)
+    return np.asarray(total / max(float(np.linalg.norm(total)), 1e-9), np.float32)
+
+
+def vector_of(blob: bytes) -> Matrix:
+    return np.frombuffer(blob, np.float32)
+
+
+def fingerprint(text: str) -> bytes:
+    return sha256(text.encode()).digest()
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def one(rows: sqlite3.Cursor) -> Document | None:
+    row = rows.fetchone()
+    return document_of(row) if row else None
+
+
+def document_of(row: tuple[Any, ...]) -> Document:
+    uid, source, folder, kind, title, version, size, passages, pinned, metadata, *dates, characters = row
+    modified_at, created_at, updated_at = dates
+    return Document(
+        uid,
+        source,
+        folder,
+        kind,
+        title,
+        version,
+        size,
+        passages,
+        bool(pinned),
+        json.loads(metadata),
+        modified_at,
+        created_at,
+        updated_at,
+        characters,
+    )

@@ -1,0 +1,207 @@
+"""Texts to vectors, by a sentence-transformers model in a process of its own.
+
+Its own process: importing torch takes seconds of Python's lock, which the model's answers would wait for, and whatever
+it does wrong ends it alone. It starts when it is first needed.
+"""
+
+import asyncio
+import json
+import logging
+import struct
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import file_digest
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuralbridge.errors import DocumentsUnavailable
+from neuralbridge.retrieval.arrays import Matrix
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS = 120.0  # importing torch from a cold disk
+BATCH_TEXTS = 32
+GATHERED_TEXTS = 512  # of waiting requests, embedded together so that texts of like length meet
+HEAD = struct.Struct("!II")  # bytes of JSON, bytes of vectors
+
+
+class Embedder:
+    """The model in `folder`. `busy` tells whether somebody waits for an answer, which then has one core to itself.
+
+    Raises DocumentsUnavailable when the model is missing, cannot be loaded, or ends.
+    """
+
+    def __init__(self, folder: Path, busy: Callable[[], bool]) -> None:
+        self.folder = folder
+        self._busy = busy
+        self._child: Process | None = None
+        self._starting = asyncio.Lock()
+        self._answers: dict[int, asyncio.Future[Matrix]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._waiting: list[tuple[list[str], asyncio.Future[Matrix]]] = []
+        self._wake = asyncio.Event()
+        self._numbers = 0
+
+    @property
+    def model(self) -> str:
+        """Names the vectors this model makes: its folder, and the beginning of its weights' sha256."""
+        weights = self.folder / "model.safetensors"
+        try:
+            with weights.open("rb") as file:
+                return f"{self.folder.name}:{file_digest(file, 'sha256').hexdigest()[:16]}"
+        except OSError as error:
+            raise DocumentsUnavailable(f"{weights}: the embedding model is missing ({error.strerror}).") from error
+
+    @property
+    def dimensions(self) -> int:
+        pooling: dict[str, Any] = json.loads((self.folder / "config.json").read_text("utf-8"))
+        return int(pooling["hidden_size"])
+
+    async def embed_query(self, text: str) -> Matrix:
+        """One text's vector, ahead of everything else; shape (dimensions,), of length 1."""
+        return (await self._ask([text], urgent=True, threads=1))[0]
+
+    async def embed(self, texts: Sequence[str]) -> Matrix:
+        """Vectors of many texts, shape (texts, dimensions), when there is time for it."""
+        if not texts:
+            return np.empty((0, self.dimensions), np.float32)
+        await self._running()
+        done: asyncio.Future[Matrix] = asyncio.get_running_loop().create_future()
+        self._waiting.append(([*texts], done))
+        self._wake.set()
+        return await done
+
+    async def stop(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._child is not None:
+            if self._child.returncode is None:
+                self._child.kill()
+            await self._child.wait()
+            self._child = None
+        self._fail("The server is stopping.")
+
+    async def _gather(self) -> None:
+        """Embed what waits, a batch at a time, those of like length together: padding costs as much as words."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                taken, count = [], 0
+                while self._waiting and count < GATHERED_TEXTS:
+                    request = self._waiting.pop(0)
+                    if not request[1].done():  # whoever asked may have given up
+                        taken.append(request)
+                        count += len(request[0])
+                texts = [text for request, _ in taken for text in request]
+                try:
+                    vectors = await self._embed_sorted(texts)
+                except DocumentsUnavailable as error:
+                    for _, done in taken:
+                        if not done.done():
+                            done.set_exception(DocumentsUnavailable(str(error)))
+                    continue
+                place = 0
+                for request, done in taken:
+                    if not done.done():
+                        done.set_result(vectors[place : place + len(request)])
+                    place += len(request)
+
+    async def _embed_sorted(self, texts: list[str]) -> Matrix:
+        order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+        vectors = np.empty((len(texts), self.dimensions), np.float32)
+        for begin in range(0, len(order), BATCH_TEXTS):
+            batch = order[begin : begin + BATCH_TEXTS]
+            busy = self._busy()
+            # Small batches while somebody waits: the number of threads is a decision per batch
+            for part in [batch[: len(batch) // 2], batch[len(batch) // 2 :]] if busy else [batch]:
+                if part:
+                    vectors[part] = await self._ask([texts[place] for place in part], urgent=False, threads=int(busy))
+        return vectors
+
+    async def _ask(self, texts: list[str], urgent: bool, threads: int) -> Matrix:
+        """Send texts to the child and wait for their vectors. `threads` 0: as many as there are cores."""
+        child = await self._running()
+        assert child.stdin is not None
+        self._numbers += 1
+        number = self._numbers
+        done = self._answers[number] = asyncio.get_running_loop().create_future()
+        request = json.dumps({"number": number, "texts": texts, "urgent": urgent, "threads": threads}).encode()
+        try:
+            child.stdin.write(HEAD.pack(len(request), 0) + request)
+            await child.stdin.drain()
+            return await done
+        except ConnectionError:
+            raise DocumentsUnavailable("The embedding model's process has ended.") from None
+        finally:
+            self._answers.pop(number, None)
+
+    async def _running(self) -> Process:
+        async with self._starting:
+            if self._child is None or self._child.returncode is not None:
+                await self._start()
+        assert self._child is not None
+        return self._child
+
+    async def _start(self) -> None:
+        await self.stop()
+        self.check()
+        child = self._child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "neuralbridge.retrieval.embedder_child",
+            str(self.folder),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                hello, _ = await self._receive(child)
+        except (TimeoutError, asyncio.IncompleteReadError):
+            await self.stop()
+            raise DocumentsUnavailable(
+                f"{self.folder}: the embedding model cannot be loaded; the log says why."
+            ) from None
+        logger.info("the embedding model is loaded", extra={"model": self.folder.name, **hello})
+        self._tasks = [asyncio.create_task(self._listen(child)), asyncio.create_task(self._gather())]
+
+    def check(self) -> None:
+        """Raises DocumentsUnavailable naming what is missing and what brings it."""
+        if find_spec("sentence_transformers") is None:
+            raise DocumentsUnavailable("Documents are not set up: sentence-transformers is missing. Run: scripts/setup")
+        if not (self.folder / "model.safetensors").is_file():
+            raise DocumentsUnavailable(f"{self.folder}: the embedding model is missing. Run: scripts/setup")
+
+    async def _listen(self, child: Process) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head, vectors = await self._receive(child)
+                done = self._answers.get(head["number"])
+                if done is None or done.done():
+                    continue
+                if "error" in head:
+                    done.set_exception(DocumentsUnavailable(f"The embedding model failed: {head['error']}"))
+                else:
+                    done.set_result(np.frombuffer(vectors, np.float32).reshape(head["shape"]))
+        self._fail("The embedding model's process has ended.")
+
+    def _fail(self, why: str) -> None:
+        """End all waiting; nobody is left to answer."""
+        waiting, self._waiting = self._waiting, []
+        for done in [*self._answers.values(), *(done for _, done in waiting)]:
+            if not done.done():
+                done.set_exception(DocumentsUnavailable(why))
+
+    @staticmethod
+    async def _receive(child: Process) -> tuple[dict[str, Any], bytes]:
+        assert child.stdout is not None
+        head, body = HEAD.unpack(await child.stdout.readexactly(HEAD.size))
+        described: dict[str, Any] = json.loads(await child.stdout.readexactly(head))
+        return described, await child.stdout.readexactly(body)

@@ -1,0 +1,48 @@
+"""The library: everything of the user's documents, for whoever asks questions about them."""
+
+from neuralbridge.database import Database
+from neuralbridge.errors import DocumentsUnavailable
+from neuralbridge.retrieval.documents import Documents
+from neuralbridge.retrieval.embeddings import Embeddings
+from neuralbridge.retrieval.fulltext import FullText
+from neuralbridge.retrieval.ingestion import Ingestion
+from neuralbridge.retrieval.query import parse_query
+from neuralbridge.retrieval.search import Search, Searcher
+
+LOCAL = "local"  # the one owner there is without authentication
+
+
+class Library:
+    """Documents in, passages out. Services of its own start with it and stop with it."""
+
+    def __init__(self, database: Database, embeddings: Embeddings, ingestion: Ingestion) -> None:
+        self.documents = Documents(database)
+        self.ingestion = ingestion
+        self.embeddings = embeddings
+        self._searcher = Searcher(FullText(database))
+
+    async def start(self) -> None:
+        self.embeddings.start()
+        await self.ingestion.start()
+
+    async def stop(self) -> None:
+        await self.ingestion.stop()
+        await self.embeddings.stop()
+
+    async def search(self, typed: str, limit: int, owner: str = LOCAL, signs: bool = True) -> Search:
+        """The best passages for a search as typed; `signs` False for a question, where + and - are no filters.
+
+        Raises InvalidParams for a filter that cannot be read, DocumentsUnavailable when documents are not set up.
+        """
+        query = parse_query(typed, signs)
+        serving = await self.embeddings.serving()
+        return await self._searcher.search(query, owner, limit, serving)
+
+    async def remove(self, uid: str, owner: str = LOCAL) -> None:
+        """Forget a document. Raises NotFound."""
+        removed = await self.documents.remove(owner, uid)
+        try:
+            serving = await self.embeddings.serving()
+        except DocumentsUnavailable:
+            return  # the next start takes it out of the index
+        await serving.vectors.remove(removed)

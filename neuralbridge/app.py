@@ -8,6 +8,7 @@ from aiohttp import web
 
 from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
+from neuralbridge.assistant.evidence import Witness
 from neuralbridge.assistant.prompt import Prompts
 from neuralbridge.assistant.template import ChatTemplate
 from neuralbridge.catalog.names import Names
@@ -17,22 +18,42 @@ from neuralbridge.database import Database
 from neuralbridge.engine.engine import Engine
 from neuralbridge.engine.runner import Runner
 from neuralbridge.protocol.handshake import Doors
+from neuralbridge.retrieval.documents import Documents
+from neuralbridge.retrieval.embedder import Embedder
+from neuralbridge.retrieval.embeddings import Embeddings
+from neuralbridge.retrieval.ingestion import Ingestion
+from neuralbridge.retrieval.jobs import Jobs
+from neuralbridge.retrieval.library import Library
+from neuralbridge.retrieval.reading import Reader
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.web.keys import SERVICES, Services
 from neuralbridge.web.routes import add_routes
 
+OpenEmbedder = Callable[[Path, Callable[[], bool]], Embedder]
 ROOT = Path(__file__).parent.parent
+PASSAGE_TOKENS = 200  # MiniLM reads 256; the rest is for the document's name and the headings above a passage
 ENGINE = web.AppKey("engine", Engine)
 
 
-def build_app(config: Config, data: Path, open_runner: Callable[[], Runner]) -> web.Application:
-    """The application on the data folder `data`. `open_runner` loads the model, later, on the engine's thread."""
+def build_app(
+    config: Config,
+    data: Path,
+    open_runner: Callable[[], Runner],
+    home: Path = ROOT,
+    open_embedder: OpenEmbedder = Embedder,
+) -> web.Application:
+    """The application on the data folder `data`; paths of the configuration start at `home`.
+
+    `open_runner` loads the model, later, on the engine's thread; `open_embedder` makes an embedding model's embedder.
+    """
     database = Database(data / "neuralbridge.db")
     conversations = Conversations(database)
     engine = Engine(open_runner, config.limits.waiting_questions)
     template = ChatTemplate(engine)
+    library = build_library(config, data, home, database, lambda folder: open_embedder(folder, lambda: engine.busy > 0))
     prompts = Prompts(engine, template, conversations)
-    assistant = Assistant(Names(config), prompts, engine, conversations)
+    witness = Witness(library, config.documents)
+    assistant = Assistant(Names(config), witness, prompts, engine, conversations)
     answers = Answers(assistant, config.limits)
 
     async def storage(_: web.Application) -> AsyncIterator[None]:
@@ -51,16 +72,41 @@ def build_app(config: Config, data: Path, open_runner: Callable[[], Runner]) -> 
         await template.stop()
         await engine.stop()
 
+    async def documents(_: web.Application) -> AsyncIterator[None]:
+        await library.start()
+        yield
+        await library.stop()
+
     async def answering(_: web.Application) -> AsyncIterator[None]:
         yield
         await answers.close()
 
     app = web.Application(client_max_size=config.server.max_frame_bytes)
-    app[SERVICES] = Services(config, assistant, answers, conversations, Doors(config.server.port))
+    app[SERVICES] = Services(config, assistant, answers, conversations, Doors(config.server.port), library)
     app[ENGINE] = engine
-    app.cleanup_ctx.extend([storage, model, answering])
+    app.cleanup_ctx.extend([storage, documents, model, answering])
     add_routes(app, ROOT / "static")
     return app
+
+
+def build_library(
+    config: Config, data: Path, home: Path, database: Database, open_embedder: Callable[[Path], Embedder]
+) -> Library:
+    """The library of the documents in that database, not started yet."""
+    settings = config.documents
+    folder = home / settings.embedder
+    documents = Documents(database)
+    embeddings = Embeddings(documents, folder, data, open_embedder)
+    reader = Reader(
+        folder / "tokenizer.json",
+        PASSAGE_TOKENS,
+        settings.max_passages,
+        settings.read_seconds,
+        settings.read_memory_bytes,
+        settings.max_file_bytes,
+    )
+    ingestion = Ingestion(documents, Jobs(database), embeddings, reader, data / "uploads", settings.waiting)
+    return Library(database, embeddings, ingestion)
 
 
 def llama_runner(path: Path, model: Model) -> Callable[[], Runner]:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from neuralbridge.errors import ConfigInvalid
-from neuralbridge.types import Params
+from neuralbridge.types import Params, Retrieval
 
 MAX_CONFIG_BYTES = 256 * 1024
 Path_ = tuple[str | int, ...]
@@ -66,6 +66,7 @@ class Name(Section):
     use: str
     params: Params = Params()
     system_prompt: str | None = None
+    retrieval: Retrieval | None = None
 
 
 class Routing(Section):
@@ -107,6 +108,26 @@ class Limits(Section):
     resume_seconds: Annotated[float, Field(ge=0)] = 300.0
 
 
+class Documents(Section):
+    """The user's documents: how they are read, and where they are looked for by themselves."""
+
+    enabled: bool = True
+    embedder: FilePath = "models/all-minilm-l6-v2"
+    watch: tuple[FilePath, ...] = ()
+    retrieval: Retrieval = "auto"
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    max_file_bytes: Annotated[int, Field(ge=1024, le=4 * 1024**3)] = 50 * 1024 * 1024
+    max_passages: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    read_seconds: Annotated[float, Field(gt=0)] = 60.0
+    read_memory_bytes: Annotated[int, Field(ge=256 * 1024**2)] = 1024 * 1024 * 1024
+    waiting: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+
+    @field_validator("watch", mode="before")
+    @classmethod
+    def lists(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+
 class Config(Section):
     version: int
     data_dir: FilePath = "data"
@@ -115,6 +136,7 @@ class Config(Section):
     model_list: tuple[Name, ...] = ()
     routing: Routing
     limits: Limits = Limits()
+    documents: Documents = Documents()
 
     @field_validator("model_list", mode="before")
     @classmethod

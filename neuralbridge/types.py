@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Role = Literal["system", "user", "assistant"]
 Speaker = Literal["user", "assistant"]  # whose messages are kept
+Retrieval = Literal["auto", "off", "strict"]  # whether documents are asked: as they fit, never, nothing else
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 Status = Literal["complete", "streaming", "cancelled", "interrupted", "error"]  # of a stored message
 

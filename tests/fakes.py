@@ -6,10 +6,16 @@ Its vocabulary is bytes, plus the two control tokens of ChatML.
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
 
 from neuralbridge.engine.batch import Copy, Discard, Edit, Park, Share, Trim, Unpark
 from neuralbridge.engine.runner import DecodeFailed, Sampler
+from neuralbridge.retrieval.arrays import Matrix
+from neuralbridge.retrieval.words import is_stop_word, words
 from neuralbridge.types import Chosen, Sampling
 
 START, END = 256, 257
@@ -145,3 +151,43 @@ class FakeRunner:
         said = bytes(tokens[marks[-1] + 1 :]).removeprefix(b"assistant\n")
         reply = self.reply(asked.removeprefix("user\n")).encode()
         return reply[len(said)] if len(said) < len(reply) else END
+
+
+class FakeEmbedder:
+    """Hashes words to dimensions: texts with the same words are near each other. Counts what it embedded."""
+
+    dimensions = 64
+
+    def __init__(self, folder: Path, busy: Callable[[], bool] = lambda: False) -> None:
+        self.folder = folder
+        self.embedded: list[str] = []
+        self.stopped = False
+
+    @property
+    def model(self) -> str:
+        return f"{self.folder.name}:fake"
+
+    loaded = True
+
+    async def load(self) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
+    async def embed_query(self, text: str) -> Matrix:
+        return self._vector(text)
+
+    async def embed(self, texts: Sequence[str]) -> Matrix:
+        self.embedded += texts
+        return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), self.dimensions)
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    def _vector(self, text: str) -> Matrix:
+        vector = np.full(self.dimensions, 1e-3, np.float32)
+        for word in words(text):
+            if not is_stop_word(word):
+                vector[int.from_bytes(sha256(word.encode()).digest()[:4]) % self.dimensions] += 1
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Literal, Protocol
 
 from neuralbridge.assistant.assistant import Assistant
-from neuralbridge.assistant.events import Answered, AnswerEvent, Asked, Failed, Question, Queued, Started, Text
+from neuralbridge.assistant.events import Answered, AnswerEvent, Asked, Failed, Question, Queued, Sources, Started, Text
 from neuralbridge.config import Limits
 from neuralbridge.errors import BridgeError, Overloaded
 from neuralbridge.store.conversations import Conversation
@@ -52,7 +52,7 @@ class Answer:
         return self._log[-1] if self._log else None
 
     def publish(self, event: AnswerEvent) -> None:
-        if isinstance(event, Started | Text) and not self.question.streamed:
+        if isinstance(event, Started | Sources | Text) and not self.question.streamed:
             return
         self._log.append(event)
         self.done = isinstance(event, Answered | Failed)

@@ -6,19 +6,25 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from neuralbridge.assistant.draft import Draft
-from neuralbridge.assistant.events import Answered, AskEvent, Question, Receipt, Started, Text, Tokens
+from neuralbridge.assistant.events import Answered, AskEvent, Question, Receipt, Sources, Started, Text, Tokens
+from neuralbridge.assistant.evidence import Evidence, Witness, no_evidence
 from neuralbridge.assistant.prompt import Prompts
 from neuralbridge.catalog.names import Names
 from neuralbridge.engine.engine import Engine
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.types import Cancellation, Finish, Piece
 
+NO_EVIDENCE_CONFIDENCE = 0.05  # that the answer is of any use; never 0, since the nearest passages may be
+
 
 class Assistant:
     """Answers questions with the local model, remembering their conversations."""
 
-    def __init__(self, names: Names, prompts: Prompts, engine: Engine, conversations: Conversations) -> None:
+    def __init__(
+        self, names: Names, witness: Witness, prompts: Prompts, engine: Engine, conversations: Conversations
+    ) -> None:
         self._names = names
+        self._witness = witness
         self._prompts = prompts
         self._engine = engine
         self._conversations = conversations
@@ -34,9 +40,10 @@ class Assistant:
         return self._names.listed
 
     async def ask(self, question: Question, cancellation: Cancellation) -> AsyncGenerator[AskEvent]:
-        """Answer a question: Started, the text as it comes, Answered.
+        """Answer a question: Started, Sources if there are any, the text as it comes, Answered.
 
-        Raises InvalidRequest and Overloaded with nothing stored, EngineFailed with the answer stored as far as it came.
+        Raises InvalidRequest, DocumentsUnavailable and Overloaded with nothing stored, EngineFailed with the answer
+        stored as far as it came.
         """
         began = time.monotonic()
         target = self._names.resolve(question.model)
@@ -44,17 +51,32 @@ class Assistant:
         if cancellation.requested:
             yield Answered("", receipt)
             return
+        retrieval = question.retrieval or target.retrieval
+        before = await self._conversations.last_question(question.conversation)
+        evidence = await self._witness.evidence(question.query, before, retrieval)
+        if retrieval == "strict" and not evidence.passages:
+            async for event in self._refuse(question, evidence, receipt, began):
+                yield event
+            return
         await self._engine.ready()
         sampling = target.sampling(question.params)
         prompt = await self._prompts.build(
-            question.conversation, target.system_prompt, question.query, sampling.max_tokens
+            question.conversation, target.system_prompt, question.query, sampling.max_tokens, evidence.passages
         )
-        receipt = replace(receipt, messages_omitted=prompt.messages_omitted)
+        receipt = replace(
+            receipt,
+            messages_omitted=prompt.messages_omitted,
+            rag_context_used=prompt.passages,
+            sources=prompt.sources,
+            sources_omitted=prompt.omitted,
+        )
         async with aclosing(self._engine.generate(prompt.tokens, sampling)) as generation:
             cancellation.on_request(generation.cancel)
             # The model reads the prompt while the question is committed; no text leaves before that is done.
-            async with Draft(self._conversations, question, receipt) as draft:
+            async with Draft(self._conversations, question, receipt, prompt.added) as draft:
                 yield Started()
+                if prompt.sources:
+                    yield Sources(prompt.sources)
                 async for event in generation:
                     match event:
                         case Piece(text):
@@ -72,3 +94,23 @@ class Assistant:
                 status = cancellation.outcome if receipt.finish_reason == "cancelled" else "complete"
                 receipt = await draft.finish(status, receipt)
             yield Answered(draft.text, receipt)
+
+    async def _refuse(
+        self, question: Question, evidence: Evidence, receipt: Receipt, began: float
+    ) -> AsyncGenerator[AskEvent]:
+        """Answer from documents that have no answer: say so and name what is nearest. No model is asked."""
+        text = no_evidence(question.query, evidence.nearest)
+        receipt = replace(
+            receipt,
+            source="rag",
+            finish_reason="no_evidence",
+            confidence_score=NO_EVIDENCE_CONFIDENCE,
+            sources=tuple(replace(source, n=n) for n, source in enumerate(evidence.nearest, 1)),
+        )
+        async with Draft(self._conversations, question, receipt) as draft:
+            yield Started()
+            draft.say(text)
+            yield Text(text)
+            receipt = replace(receipt, processing_time_ms=round((time.monotonic() - began) * 1000))
+            receipt = await draft.finish("complete", receipt)
+        yield Answered(draft.text, receipt)

@@ -3,10 +3,12 @@
 import asyncio
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Self
 
+from neuralbridge.assistant.context import Source, stored
 from neuralbridge.assistant.events import Question, Receipt
 from neuralbridge.store.conversations import Conversations, Turn
 from neuralbridge.types import Piece, Status
@@ -18,11 +20,14 @@ SAVE_SECONDS = 1.0
 class Draft:
     """Entering stores the question and an empty answer; leaving without `finish` stores how far it came and why."""
 
-    def __init__(self, conversations: Conversations, question: Question, receipt: Receipt) -> None:
+    def __init__(
+        self, conversations: Conversations, question: Question, receipt: Receipt, added: Sequence[Source] = ()
+    ) -> None:
         self.text = ""
         self._conversations = conversations
         self._question = question
         self._receipt = receipt
+        self._added = added  # passages that go into the prompt with the question
         self._log_probabilities: list[float] = []
         self._unsaved = 0
         self._saved_at = time.monotonic()
@@ -33,7 +38,7 @@ class Draft:
     async def __aenter__(self) -> Self:
         asked = self._question
         self._turn: Turn = await self._conversations.begin(
-            asked.conversation, asked.query, asked.metadata, asdict(self._receipt)
+            asked.conversation, asked.query, asked.metadata, asdict(self._receipt), stored(self._added)
         )
         self._receipt = replace(self._receipt, message_id=self._turn.answer)
         return self
@@ -56,6 +61,10 @@ class Draft:
             await self._saved()
             self._unsaved, self._saved_at = 0, now
             self._saving = asyncio.ensure_future(self._conversations.save_text(self._turn, self.text))
+
+    def say(self, text: str) -> None:
+        """Take a text that no model wrote."""
+        self.text += text
 
     async def finish(self, status: Status, receipt: Receipt) -> Receipt:
         """Store the whole answer; the receipt comes back with the message's id."""

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from neuralbridge.assistant.context import Source
 from neuralbridge.store.conversations import Conversation
-from neuralbridge.types import Params
+from neuralbridge.types import Params, Retrieval
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Question:
     params: Params = field(default_factory=Params)
     metadata: dict[str, Any] = field(default_factory=dict)
     streamed: bool = False
+    retrieval: Retrieval | None = None
     tag: Any = None
 
 
@@ -36,6 +38,8 @@ class Tokens:
 class Receipt:
     """How an answer came about. Its fields are the keys of `metadata` on the wire and in the store.
 
+    `rag_context_used` counts the passages in the prompt, `sources` are those that fit this question, and
+    `sources_omitted` those that fit it too and found no room.
     `confidence_score` is the geometric mean of the probabilities the model gave the tokens it chose; 0 without any.
     """
 
@@ -48,6 +52,8 @@ class Receipt:
     messages_omitted: int = 0
     source: str = "llm"
     rag_context_used: int = 0
+    sources: tuple[Source, ...] = ()
+    sources_omitted: tuple[Source, ...] = ()
     message_id: str | None = None
 
 
@@ -66,6 +72,13 @@ class Queued:
 @dataclass(frozen=True, slots=True)
 class Started:
     """The question is stored and being answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The passages that the answer draws on."""
+
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +103,5 @@ class Failed:
     error: Exception
 
 
-AskEvent = Started | Text | Answered
-AnswerEvent = Asked | Queued | Started | Text | Answered | Failed
+AskEvent = Started | Sources | Text | Answered
+AnswerEvent = Asked | Queued | Started | Sources | Text | Answered | Failed

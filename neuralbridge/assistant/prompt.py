@@ -1,12 +1,14 @@
-"""Builds the prompt of a question: system prompt, as much of the conversation as fits, the question.
+"""Builds the prompt of a question: system prompt, as much of the conversation as fits, passages, the question.
 
 History is dropped oldest first, at message borders, and never in silence: the receipt counts what was left out.
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from neuralbridge.assistant.context import Source, restored, turn
 from neuralbridge.assistant.template import ChatTemplate, Layout, TemplateFailed
 from neuralbridge.engine.engine import Engine
 from neuralbridge.errors import PromptTooLong
@@ -17,22 +19,41 @@ logger = logging.getLogger(__name__)
 
 PAGE = 64  # messages read from the store at a time
 BORDER = 8  # messages; see `newest`
+PASSAGE_TOKENS = 1_200  # of passages with one question: more takes seconds to read and confuses small models
+FRAME_TOKENS = 16  # around a passage: its number, blank lines, and what joining texts may cost
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
+    """`added` are the passages that go in with the question, `reused` those that stand in its conversation already;
+    `omitted` found no room.
+    """
+
     tokens: list[int]
     messages_omitted: int
+    added: tuple[Source, ...] = ()
+    reused: tuple[Source, ...] = ()
+    omitted: tuple[Source, ...] = ()
+    passages: int = 0  # in all of the prompt
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What the model is shown for this question, by number."""
+        return tuple(sorted((*self.reused, *self.added), key=lambda source: source.n))
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question with its answer. `before` counts the messages above them, `tokens` what they add to a prompt."""
+    """A question with its answer. `before` counts the messages above them, `tokens` what they add to a prompt.
+
+    `question` is as the model was shown it, with the passages it came with.
+    """
 
     before: int
     question: str
     answer: str
     tokens: int
+    sources: tuple[Source, ...] = ()
 
 
 class Prompts:
@@ -51,13 +72,43 @@ class Prompts:
         except TemplateFailed as failure:
             logger.error("no question can be answered", extra={"why": str(failure)})
 
-    async def build(self, conversation: Conversation, system: str | None, query: str, max_tokens: int) -> Prompt:
+    async def build(
+        self,
+        conversation: Conversation,
+        system: str | None,
+        query: str,
+        max_tokens: int,
+        passages: Sequence[Source] = (),
+    ) -> Prompt:
         """The prompt as token ids, leaving room for the answer where history would take it.
 
-        Raises PromptTooLong when the question does not fit even alone.
+        Of `passages`, the best first, those that stand in the conversation already are not said again, and of the
+        others as many go in as there is room for. Raises PromptTooLong when the question does not fit even alone.
         """
         opening = [ChatMessage("system", system)] if system else []
-        question = ChatMessage("user", query)
+        if not passages:
+            return await self._with_history(conversation, opening, ChatMessage("user", query), max_tokens)
+        told = await self._told(conversation)
+        again = {passage.place: twin for passage in passages for twin in told if twin.covers(passage)}
+        while True:
+            added, omitted = await self._choose([p for p in passages if p.place not in again], opening, query)
+            added = numbered(added, 1 + max((source.n for source in told), default=0))
+            question = ChatMessage("user", turn(query, added))
+            prompt = await self._with_history(conversation, opening, question, max_tokens)
+            kept = {source.place for source in prompt.reused}
+            lost = [place for place, twin in again.items() if twin.place not in kept]
+            if not lost:
+                break
+            for place in lost:  # their turn found no room, so they have to be said again
+                del again[place]
+        reused = {again[passage.place].place: again[passage.place] for passage in passages if passage.place in again}
+        count = len(added) + len(prompt.reused)
+        return replace(prompt, added=added, reused=tuple(reused.values()), omitted=tuple(omitted), passages=count)
+
+    async def _with_history(
+        self, conversation: Conversation, opening: list[ChatMessage], question: ChatMessage, max_tokens: int
+    ) -> Prompt:
+        """The prompt with as much of the conversation as fits; its `reused` are all passages in that."""
         alone = await self._tokens([*opening, question])
         limit = self._engine.context
         if len(alone) >= limit:
@@ -73,9 +124,31 @@ class Prompts:
             tokens = await self._tokens([*opening, *messages(kept), question])
             over = len(tokens) - len(alone) - budget
             if over <= 0:
-                return Prompt(tokens, total - 2 * len(kept))
+                sources = tuple(source for exchange in kept for source in exchange.sources)
+                return Prompt(tokens, total - 2 * len(kept), reused=sources, passages=len(sources))
             estimate = min(estimate - over, cost(kept) - 1)  # the template frames some turns with more than others
         return Prompt(alone, total)
+
+    async def _told(self, conversation: Conversation) -> list[Source]:
+        """The passages that the conversation's newest turns came with."""
+        page = await self._conversations.branch(conversation, PAGE)
+        return [source for message in page for source in restored(message.context)]
+
+    async def _choose(
+        self, passages: list[Source], opening: list[ChatMessage], query: str
+    ) -> tuple[list[Source], list[Source]]:
+        """The best passages that there is room for, and the others."""
+        alone = len(await self._tokens([*opening, ChatMessage("user", query)]))
+        room = min(PASSAGE_TOKENS, (self._engine.context - alone) // 2)
+        lengths = [len(tokens) for tokens in await self._engine.tokenize([(p.shown, False) for p in passages])]
+        added, omitted = [], []
+        for passage, length in zip(passages, lengths, strict=True):
+            if length + FRAME_TOKENS <= room:
+                room -= length + FRAME_TOKENS
+                added.append(passage)
+            else:
+                omitted.append(passage)
+        return added, omitted
 
     async def _recent(self, conversation: Conversation, budget: int, frame: int) -> list[Exchange]:
         """All exchanges, oldest first, or as many of the newest as are more than `budget` tokens."""
@@ -95,9 +168,17 @@ class Prompts:
             for question, answer in pairwise(page)
             if question.role == "user" and answer.role == "assistant" and answer.content
         ]
-        encoded = await self._engine.tokenize([(message.content, False) for pair in pairs for message in pair])
+        encoded = await self._engine.tokenize(
+            [(text, False) for question, answer in pairs for text in (asked_with(question), answer.content)]
+        )
         return [
-            Exchange(question.position - 1, question.content, answer.content, frame + len(asked) + len(said))
+            Exchange(
+                question.position - 1,
+                asked_with(question),
+                answer.content,
+                frame + len(asked) + len(said),
+                restored(question.context),
+            )
             for (question, answer), asked, said in zip(pairs, encoded[::2], encoded[1::2], strict=True)
         ]
 
@@ -118,6 +199,16 @@ class Prompts:
         tokens = [token for part in await self._engine.tokenize(texts) for token in part]
         first = self._engine.first_token
         return tokens if first is None or tokens[:1] == [first] else [first, *tokens]
+
+
+def asked_with(question: Message) -> str:
+    return turn(question.content, restored(question.context))
+
+
+def numbered(passages: list[Source], first: int) -> tuple[Source, ...]:
+    """In the order of their documents, which does not depend on how well they fit; numbered on from the last ones."""
+    ordered = sorted(passages, key=lambda passage: (passage.source_document, passage.place))
+    return tuple(replace(passage, n=n) for n, passage in enumerate(ordered, first))
 
 
 def newest(exchanges: list[Exchange], budget: int) -> list[Exchange]:

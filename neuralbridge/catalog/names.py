@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from neuralbridge.config import Config, Name
 from neuralbridge.errors import ModelNotFound
-from neuralbridge.types import Params, Sampling
+from neuralbridge.types import Params, Retrieval, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Target:
     model: str
     system_prompt: str | None
     params: tuple[Params, ...]  # the widest first
+    retrieval: Retrieval
 
     def sampling(self, request: Params) -> Sampling:
         """Model defaults, overridden by the name's, overridden by the request's."""
@@ -31,6 +32,7 @@ class Names:
         self._models = config.models
         self._names = {name.model_name: name for name in config.model_list}
         self._routing = config.routing
+        self._retrieval = config.documents.retrieval
 
     @property
     def listed(self) -> list[str]:
@@ -49,7 +51,8 @@ class Names:
         rule = self._names.get(name) or Name(model_name=name, use=name)
         model = self._models[rule.use]
         system_prompt = model.system_prompt if rule.system_prompt is None else rule.system_prompt
-        return Target(requested, rule.use, system_prompt, (model.params, rule.params))
+        retrieval = rule.retrieval or self._retrieval
+        return Target(requested, rule.use, system_prompt, (model.params, rule.params), retrieval)
 
 
 def shorten(name: str) -> str:

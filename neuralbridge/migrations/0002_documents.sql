@@ -94,3 +94,6 @@ CREATE TABLE jobs (
 ) STRICT;
 
 CREATE INDEX jobs_unfinished ON jobs (state) WHERE state IN ('queued', 'reading', 'embedding');
+
+-- The passages that went into the prompt with a question. They stay in that turn: whatever is computed for it holds.
+ALTER TABLE messages ADD COLUMN context TEXT NOT NULL DEFAULT '[]';   -- JSON

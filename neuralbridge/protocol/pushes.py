@@ -29,19 +29,37 @@ class TokenCounts(BaseModel):
     completion: int = Field(description="computed for the answer, its end token included")
 
 
+class SourcePassage(BaseModel):
+    """A passage of a document: `text` is the extracted text from `start` to `end`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    n: int = Field(description="its number in this conversation")
+    document_id: str
+    source_document: str = Field(description="the document's name")
+    page: int | None
+    heading: str = Field(description='the headings above it, " > " between')
+    start: int
+    end: int
+    score: float = Field(ge=0, le=1, description="how well it fits the question")
+    text: str
+
+
 class Metadata(BaseModel):
     """How an answer came about."""
 
-    source: str = Field(description='"llm": the model')
+    source: str = Field(description='"llm": the model; "rag": the documents, no model was asked')
     confidence_score: float = Field(
         ge=0, le=1, description="geometric mean of the probabilities the model gave the tokens it chose"
     )
     processing_time_ms: int
     rag_context_used: int = Field(description="passages in the prompt")
+    sources: list[SourcePassage] = Field(description="the passages that fit the question and stand in the prompt")
+    sources_omitted: list[SourcePassage] = Field(description="those that fit it too and found no room")
     model_used: str = Field(description="the local model that answered")
     model_requested: str = Field(description="the name asked for, or the default's")
     tokens: TokenCounts
-    finish_reason: Literal["stop", "length", "cancelled", "error"]
+    finish_reason: Literal["stop", "length", "cancelled", "error", "no_evidence"]
     messages_omitted: int = Field(description="messages of the conversation that did not fit the prompt")
     message_id: str | None = Field(description="the answer's id in the history")
 
@@ -55,6 +73,12 @@ class Queued(OfQuestion):
 class StreamStart(OfQuestion):
     query: str
     timestamp: str
+
+
+class Sources(OfQuestion):
+    """`sources`: what the answer will draw on, before its first token. Not sent when there is nothing."""
+
+    sources: list[SourcePassage]
 
 
 class StreamToken(OfQuestion):
@@ -154,6 +178,7 @@ def retry(error: Exception) -> dict[str, int]:
 PUSHES: dict[str, type[Push]] = {
     "response": Response,
     "stream_start": StreamStart,
+    "sources": Sources,
     "stream_token": StreamToken,
     "stream_complete": StreamComplete,
     "stream_error": StreamError,

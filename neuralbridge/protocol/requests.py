@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neuralbridge.errors import InvalidParams, InvalidQuery, QueryTooLong
 from neuralbridge.protocol.frames import Json
-from neuralbridge.types import Params
+from neuralbridge.types import Params, Retrieval
 
 LONGEST_QUERY = 32_000  # characters
 LONGEST_SESSION_ID = 255  # characters, as the original's database had it
@@ -25,6 +25,7 @@ class QueryRequest(Params):
     query: str = Field(description=f"a text of 1 to {LONGEST_QUERY:,} characters")
     model: str | None = Field(None, min_length=1, max_length=200, description="a model name of 1 to 200 characters")
     metadata: dict[str, Any] | None = Field(None, description="an object")
+    retrieval: Retrieval | None = Field(None, description='"auto", "off" or "strict"')
 
     @property
     def params(self) -> Params:

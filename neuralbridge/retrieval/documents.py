@@ -253,7 +253,7 @@ class Documents:
                     """,  # noqa: S608
                     (model, *part),
                 )
-                found.update((texts_by_hash[hash], vector_of(blob)) for hash, blob in rows)
+                found.update((texts_by_hash[digest], vector_of(blob)) for digest, blob in rows)
             return found
 
         return await self._database.read(query)

@@ -62,6 +62,14 @@ class Embedder:
         pooling: dict[str, Any] = json.loads((self.folder / "config.json").read_text("utf-8"))
         return int(pooling["hidden_size"])
 
+    @property
+    def loaded(self) -> bool:
+        return bool(self._tasks)
+
+    async def load(self) -> None:
+        """Have the model ready for the first question."""
+        await self._running()
+
     async def embed_query(self, text: str) -> Matrix:
         """One text's vector, ahead of everything else; shape (dimensions,), of length 1."""
         return (await self._ask([text], urgent=True, threads=1))[0]

@@ -88,17 +88,14 @@ class Embeddings:
         async with self._writers:
             yield await self.serving()
 
-    @property
-    def moving(self) -> bool:
-        """Whether a new model is catching up."""
-        return len(self._tasks) > 1 and not self._tasks[1].done()
-
     async def _open(self) -> None:
         try:
             target = self._open_embedder(self._folder)
             target.check()
             old = await self._old_embedder(target)
             self._serving = await self._serve(old or target)
+            if len(self._serving.vectors):
+                self._tasks.append(asyncio.create_task(self._load(self._serving.embedder)))
             if await self._documents.without_vector(target.model, 1):
                 self._tasks.append(asyncio.create_task(self._move_to(target)))
         except DocumentsUnavailable as error:
@@ -108,6 +105,13 @@ class Embeddings:
             self._failure = error
         finally:
             self._opened.set()
+
+    async def _load(self, embedder: Embedder) -> None:
+        """So that the first question need not wait for it."""
+        try:
+            await embedder.load()
+        except DocumentsUnavailable as error:
+            logger.error("documents are searched by words alone", extra={"why": str(error)})
 
     async def _old_embedder(self, target: Embedder) -> Embedder | None:
         """The model most passages have vectors of, if that is another one and still there."""

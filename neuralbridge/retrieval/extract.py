@@ -1,9 +1,19 @@
 """What a reader makes of a document: its text, and what is known about places in it. Pure values.
 
 Offsets count characters of `text`, which is what is stored, shown and quoted: a passage is `text[start:end]`.
+What refuses a document while it is read says what is wrong with it; whoever knows its name puts that in front.
 """
 
+import re
 from dataclasses import dataclass
+
+from neuralbridge.errors import DocumentTooLarge
+
+MAX_CHARACTERS = 20_000_000  # of one document's text; a 4,000-page book has half of that
+# Lines end in one way, and no control character is stored or shown
+LINE_ENDS = re.compile("\r\n?|[\x0b\x85\u2028\u2029]")
+UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,8 @@ class Block:
 class Extract:
     """A document's text with its headings, pages and blocks, each in the order of the text.
 
-    `kind` is the format it was read as ("pdf", "markdown", ...); `title` is what the document calls itself.
+    `kind` is the format it was read as ("pdf", "markdown", ...); `title` is what the document calls itself;
+    `language` is that of a program ("python", ...).
     """
 
     kind: str
@@ -44,6 +55,31 @@ class Extract:
     pages: tuple[Page, ...] = ()
     blocks: tuple[Block, ...] = ()
     title: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document that is found and quoted as one; `text` is the document's text[start:end].
+
+    `heading` is the path of headings it stands under, the widest first; `page` is the page it starts on.
+    """
+
+    start: int
+    end: int
+    heading: tuple[str, ...]
+    page: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassageSpan:
+    """A passage: the extract's text from `start` to `end`. `heading`: the headings above it, the widest first."""
+
+    start: int
+    end: int
+    heading: tuple[str, ...]
+    page: int | None
 
 
 class ExtractBuilder:
@@ -64,20 +100,20 @@ class ExtractBuilder:
         return self._length
 
     def heading(self, level: int, title: str) -> None:
-        title = " ".join(title.split())
+        title = one_line(title)
         if title:
             self._headings.append(Heading(self._begin(), level, title))
             self._add(title)
 
     def paragraph(self, text: str) -> None:
-        text = text.strip()
+        text = clean(text).strip()
         if text:
             self._begin()
             self._add(text)
 
     def block(self, text: str) -> None:
         """A table, with a line for each row, or a piece of code."""
-        text = text.strip("\n")
+        text = clean(text).strip("\n")
         if text.strip():
             start = self._begin()
             self._add(text)
@@ -92,7 +128,8 @@ class ExtractBuilder:
 
     def build(self) -> Extract:
         pages = tuple(page for page in self._pages if page.start < self._length)
-        return Extract(self._kind, "".join(self._parts), tuple(self._headings), pages, tuple(self._blocks), self.title)
+        title = one_line(self.title or "") or None
+        return Extract(self._kind, "".join(self._parts), tuple(self._headings), pages, tuple(self._blocks), title)
 
     def _begin(self) -> int:
         """Where the next part starts."""
@@ -103,3 +140,19 @@ class ExtractBuilder:
     def _add(self, text: str) -> None:
         self._parts.append(text)
         self._length += len(text)
+        check_length(self._length)
+
+
+def clean(text: str) -> str:
+    """Valid Unicode without NUL and other control characters; lines end in a line feed, pages may in a form feed."""
+    return SURROGATE.sub("\ufffd", UNWANTED.sub("", LINE_ENDS.sub("\n", text)))
+
+
+def one_line(text: str) -> str:
+    return " ".join(clean(text).split())
+
+
+def check_length(characters: int) -> None:
+    """Raises DocumentTooLarge."""
+    if characters > MAX_CHARACTERS:
+        raise DocumentTooLarge(f"has more than {MAX_CHARACTERS:,} characters of text")

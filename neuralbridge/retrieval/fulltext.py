@@ -154,7 +154,7 @@ def filtered(connection: sqlite3.Connection, query: Query, owner: str) -> Ids:
         parameters.append(query.after)
     for phrases, negation in ((query.required, ""), (query.excluded, "NOT")):
         for wanted in phrases:
-            conditions.append(f"p.id {negation} IN (SELECT rowid FROM passages_text WHERE passages_text MATCH ?)")
+            conditions.append(f"p.id {negation} IN (SELECT rowid FROM passages_text WHERE passages_text MATCH ?)")  # noqa: S608
             parameters.append(phrase(wanted))
     rows = connection.execute(
         f"SELECT p.id FROM passages p JOIN documents d ON d.id = p.document WHERE {' AND '.join(conditions)}",  # noqa: S608

@@ -236,8 +236,9 @@ def new_document(source: Source, reading: Reading) -> NewDocument:
     passages = []
     for passage in reading.passages:
         heading = " > ".join(passage.heading)
-        embedded = embedded_text(source.key, heading, passage.text)
-        passages.append(NewPassage(passage.start, passage.end, passage.page, heading, passage.text, embedded))
+        text = reading.text[passage.start : passage.end]
+        embedded = embedded_text(source.key, heading, text)
+        passages.append(NewPassage(passage.start, passage.end, passage.page, heading, text, embedded))
     return NewDocument(source, reading.kind, reading.title, reading.sha256, reading.size, reading.text, tuple(passages))
 
 

@@ -13,7 +13,10 @@ from neuralbridge.retrieval.documents import Source, now
 State = Literal["queued", "reading", "embedding", "done", "failed"]
 UNFINISHED: tuple[State, ...] = ("queued", "reading", "embedding")
 KEPT = 10_000  # finished jobs
-COLUMNS = "uid, owner, key, source, modified_at, metadata, upload, state, code, error, document, passages, created_at, updated_at"
+COLUMNS = (
+    "uid, owner, key, source, modified_at, metadata, upload, state, code, error, document, passages, created_at, "
+    "updated_at"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from neuralbridge.database import Database
 from neuralbridge.errors import DocumentsUnavailable
 from neuralbridge.retrieval.documents import Documents
 from neuralbridge.retrieval.embeddings import Embeddings
-from neuralbridge.retrieval.fulltext import FullText
+from neuralbridge.retrieval.fulltext import FullText, Matches
 from neuralbridge.retrieval.ingestion import Ingestion
 from neuralbridge.retrieval.query import parse_query
 from neuralbridge.retrieval.search import Search, Searcher
@@ -29,14 +29,21 @@ class Library:
         await self.ingestion.stop()
         await self.embeddings.stop()
 
-    async def search(self, typed: str, limit: int, owner: str = LOCAL, signs: bool = True) -> Search:
+    async def search(
+        self, typed: str, limit: int, owner: str = LOCAL, signs: bool = True, patient: bool = True
+    ) -> Search:
         """The best passages for a search as typed; `signs` False for a question, where + and - are no filters.
+
+        Without patience, words alone are looked for while the embedding model is still being loaded.
 
         Raises InvalidParams for a filter that cannot be read, DocumentsUnavailable when documents are not set up.
         """
         query = parse_query(typed, signs)
         serving = await self.embeddings.serving()
-        return await self._searcher.search(query, owner, limit, serving)
+        if not len(serving.vectors):  # then torch need not be loaded to find nothing
+            return Search(query, Matches({}, frozenset(), ()), [], [], by_meaning=False)
+        meaning = serving if patient or serving.embedder.loaded else None
+        return await self._searcher.search(query, owner, limit, meaning)
 
     async def remove(self, uid: str, owner: str = LOCAL) -> None:
         """Forget a document. Raises NotFound."""

@@ -3,10 +3,13 @@
 import re
 import unicodedata
 
-STOP_WORDS = frozenset(
-    # What a question is made of in the languages of the page; searching for it finds everything.
-    ["a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "no", "not", "of", "on", "or", "our", "shall", "should", "so", "some", "such", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "us", "was", "we", "were", "what", "when", "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "you", "your", "ao", "aos", "as", "com", "como", "da", "das", "de", "do", "dos", "e", "em", "essa", "esse", "esta", "este", "eu", "foi", "isso", "isto", "mais", "mas", "me", "na", "nas", "no", "nos", "num", "numa", "o", "os", "ou", "para", "pela", "pelo", "por", "porque", "qual", "quais", "quando", "que", "quem", "se", "sem", "ser", "seu", "sua", "sobre", "são", "tem", "um", "uma", "você"]
-)
+# What a question is made of in the languages of the page; searching for it finds everything.
+ENGLISH = """a about an and any are as at be been but by can could did do does for from had has have how i if in into is it
+    its me my no not of on or our shall should so some such tell than that the their them then there these they this to
+    us was we were what when where which who whom whose why will with would you your"""
+PORTUGUESE = """ao aos as com como da das de do dos e em essa esse esta este eu foi isso isto mais mas me na nas no nos
+    num numa o os ou para pela pelo por porque qual quais quando que quem se sem ser seu sua sobre são tem um uma você"""
+STOP_WORDS = frozenset([*ENGLISH.split(), *PORTUGUESE.split()])
 WORD = re.compile(r"\w+")
 PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 # Chinese, Japanese and Thai are written without spaces between words.
@@ -23,13 +26,17 @@ def fold(text: str) -> str:
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 
+FOLDED_STOP_WORDS = frozenset(map(fold, STOP_WORDS))
+
+
 def words(text: str) -> list[str]:
     """The words of a text, folded; an underscore ends a word, as in full text."""
     return WORD.findall(fold(text).replace("_", " "))
 
 
 def is_stop_word(word: str) -> bool:
-    return word in STOP_WORDS or fold(word) in STOP_WORDS
+    """Whether a folded word says nothing by itself."""
+    return word in FOLDED_STOP_WORDS
 
 
 def pairs(run: str) -> list[str]:

@@ -12,14 +12,15 @@ from neuralbridge.database import Database
 from neuralbridge.types import Speaker, Status
 
 BRANCH = """
-    WITH RECURSIVE branch (id, uid, parent, depth, role, content, status, metadata, created_at) AS (
-        SELECT id, uid, parent, depth, role, content, status, metadata, created_at FROM messages WHERE id = :leaf
+    WITH RECURSIVE branch (id, uid, parent, depth, role, content, status, metadata, created_at, context) AS (
+        SELECT id, uid, parent, depth, role, content, status, metadata, created_at, context
+        FROM messages WHERE id = :leaf
         UNION ALL
-        SELECT m.id, m.uid, m.parent, m.depth, m.role, m.content, m.status, m.metadata, m.created_at
+        SELECT m.id, m.uid, m.parent, m.depth, m.role, m.content, m.status, m.metadata, m.created_at, m.context
         FROM messages m JOIN branch b ON m.id = b.parent
         LIMIT :limit
     )
-    SELECT b.uid, p.uid, b.depth, b.role, b.content, b.status, b.metadata, b.created_at
+    SELECT b.uid, p.uid, b.depth, b.role, b.content, b.status, b.metadata, b.created_at, b.context
     FROM branch b LEFT JOIN messages p ON p.id = b.parent ORDER BY b.depth
 """
 
@@ -34,7 +35,10 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A stored message. `position` counts from 1 along its branch; `created_at` is ISO 8601, UTC."""
+    """A stored message. `position` counts from 1 along its branch; `created_at` is ISO 8601, UTC.
+
+    `context`: the passages the model was shown with it.
+    """
 
     uid: str
     parent: str | None
@@ -44,6 +48,7 @@ class Message:
     status: Status
     metadata: dict[str, Any]
     created_at: str
+    context: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,12 @@ class Conversations:
         )
 
     async def begin(
-        self, conversation: Conversation, query: str, metadata: dict[str, Any], answer_metadata: dict[str, Any]
+        self,
+        conversation: Conversation,
+        query: str,
+        metadata: dict[str, Any],
+        answer_metadata: dict[str, Any],
+        context: list[dict[str, Any]] | None = None,
     ) -> Turn:
         """Append a question and an empty answer to the active branch, and make the answer its leaf."""
 
@@ -93,8 +103,8 @@ class Conversations:
             assert found is not None
             row, leaf = found
             append = partial(self._append, connection, row, now)
-            question, question_uid = append(leaf, "user", query, "complete", metadata)
-            answer, answer_uid = append(question, "assistant", "", "streaming", answer_metadata)
+            question, question_uid = append(leaf, "user", query, "complete", metadata, context or [])
+            answer, answer_uid = append(question, "assistant", "", "streaming", answer_metadata, [])
             connection.execute("UPDATE conversations SET leaf = ? WHERE id = ?", (answer, row))
             return Turn(question_uid, answer_uid)
 
@@ -133,6 +143,11 @@ class Conversations:
 
         return await self._database.read(query)
 
+    async def last_question(self, conversation: Conversation) -> str | None:
+        """What was asked last on the active branch."""
+        page = await self.branch(conversation, 2)
+        return next((message.content for message in reversed(page) if message.role == "user"), None)
+
     async def length(self, conversation: Conversation) -> int:
         """Messages on the active branch."""
 
@@ -155,22 +170,25 @@ class Conversations:
         content: str,
         status: Status,
         metadata: dict[str, Any],
+        context: list[dict[str, Any]],
     ) -> tuple[int | None, str]:
         """Add a message below `parent`; its row id and its name."""
         uid = uuid.uuid4().hex
         row = connection.execute(
             """
-            INSERT INTO messages (uid, conversation, parent, depth, role, content, status, metadata, created_at)
-            VALUES (?, ?, ?, 1 + coalesce((SELECT depth FROM messages WHERE id = ?), 0), ?, ?, ?, ?, ?)
+            INSERT INTO messages
+                (uid, conversation, parent, depth, role, content, status, metadata, context, created_at)
+            VALUES (?, ?, ?, 1 + coalesce((SELECT depth FROM messages WHERE id = ?), 0), ?, ?, ?, ?, ?, ?)
             """,
-            (uid, conversation, parent, parent, role, content, status, json.dumps(metadata), now),
+            (uid, conversation, parent, parent, role, content, status, json.dumps(metadata), json.dumps(context), now),
         )
         return row.lastrowid, uid
 
 
-def message(row: tuple[str, str | None, int, Speaker, str, Status, str, str]) -> Message:
-    uid, parent, position, role, content, status, metadata, created_at = row
-    return Message(uid, parent, position, role, content, status, json.loads(metadata), created_at)
+def message(row: tuple[str, str | None, int, Speaker, str, Status, str, str, str]) -> Message:
+    uid, parent, position, role, content, status, metadata, created_at, context = row
+    kept = json.loads(context)
+    return Message(uid, parent, position, role, content, status, json.loads(metadata), created_at, kept)
 
 
 def find(connection: sqlite3.Connection, conversation: Conversation) -> tuple[int, int | None] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from neuralbridge.assistant.answers import Answer, Answers
-from neuralbridge.assistant.events import Answered, AnswerEvent, Asked, Failed, Question, Queued, Started, Text
+from neuralbridge.assistant.events import Answered, AnswerEvent, Asked, Failed, Question, Queued, Sources, Started, Text
 from neuralbridge.errors import BridgeError
 from neuralbridge.protocol import pushes
 from neuralbridge.protocol.frames import Json
@@ -128,7 +128,14 @@ class ProxyChannel:
             request = parse_query(payload)
             metadata = {"user_id": self._label, **(request.metadata or {})} if self._label else request.metadata or {}
             question = Question(
-                self._conversation, request.query, request.model, request.params, metadata, streamed, tag=ref
+                self._conversation,
+                request.query,
+                request.model,
+                request.params,
+                metadata,
+                streamed,
+                request.retrieval,
+                tag=ref,
             )
             self._answers.ask(question, self)
         except BridgeError as error:
@@ -168,6 +175,9 @@ def told(answer: Answer, seq: int | None, event: AnswerEvent) -> tuple[str, dict
         case Started():
             start = pushes.StreamStart(query=answer.question.query, timestamp=timestamp(), **of)
             return "stream_start", start.payload()
+        case Sources(sources):
+            passages = [pushes.SourcePassage.model_validate(source) for source in sources]
+            return "sources", pushes.Sources(sources=passages, **of).payload()
         case Answered(text, receipt):
             name, model = ("stream_complete", pushes.StreamComplete) if streamed else ("response", pushes.Response)
             metadata = pushes.Metadata.model_validate(receipt, from_attributes=True)

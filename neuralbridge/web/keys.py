@@ -8,6 +8,7 @@ from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
 from neuralbridge.config import Config
 from neuralbridge.protocol.handshake import Doors
+from neuralbridge.retrieval.library import Library
 from neuralbridge.store.conversations import Conversations
 
 
@@ -20,6 +21,7 @@ class Services:
     answers: Answers
     conversations: Conversations
     doors: Doors
+    library: Library
 
 
 SERVICES = web.AppKey("services", Services)

@@ -1,0 +1,85 @@
+"""Whether a question is one for the user's documents, and which passages go with it."""
+
+from dataclasses import dataclass
+
+from neuralbridge.assistant.context import Source, source_of
+from neuralbridge.config import Documents
+from neuralbridge.errors import DocumentsUnavailable
+from neuralbridge.retrieval.library import Library
+from neuralbridge.retrieval.words import ENGLISH, PORTUGUESE, fold, words
+from neuralbridge.types import Retrieval
+
+PASSAGES = 5  # at the most, for one question
+NEAREST = 3  # named when there is no evidence
+SAME_SUBJECT = 0.35  # a passage so much less relevant than the best is about something else
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`passages` fit the question, the best first; `nearest` are the best there are, whether they fit or not."""
+
+    passages: tuple[Source, ...] = ()
+    nearest: tuple[Source, ...] = ()
+
+
+class Witness:
+    """Asks the library on behalf of a question."""
+
+    def __init__(self, library: Library, settings: Documents) -> None:
+        self._library = library
+        self._settings = settings
+
+    async def evidence(self, query: str, before: str | None, retrieval: Retrieval) -> Evidence:
+        """Passages for a question. `before` is the one before it, which a follow-up may need to be understood.
+
+        Raises DocumentsUnavailable when documents are insisted on and not set up.
+        """
+        if retrieval == "off" or not self._settings.enabled:
+            if retrieval == "strict":
+                raise DocumentsUnavailable("Documents are switched off in config.yaml (documents: enabled).")
+            return Evidence()
+        try:
+            found = await self._search(query, patient=retrieval == "strict")
+            if not found.passages and before is not None:
+                again = await self._search(f"{before} {query}", patient=retrieval == "strict")
+                found = again if again.passages else found
+        except DocumentsUnavailable:
+            if retrieval == "strict":
+                raise
+            return Evidence()
+        return found
+
+    async def _search(self, query: str, patient: bool) -> Evidence:
+        results = (await self._library.search(query, PASSAGES, signs=False, patient=patient)).results
+        best = results[0].score if results else 0.0
+        threshold = max(self._settings.threshold, best - SAME_SUBJECT)
+        sources = [source_of(found) for found in results]
+        return Evidence(tuple(source for source in sources if source.score >= threshold), tuple(sources[:NEAREST]))
+
+
+def no_evidence(query: str, nearest: tuple[Source, ...]) -> str:
+    """The answer when documents are insisted on and have none: it says so, and names the nearest passages."""
+    portuguese = in_portuguese(query)
+    said = "Os seus documentos não respondem a isto." if portuguese else "Your documents do not answer this."
+    if not nearest:
+        return said
+    closest = "O que há de mais próximo:" if portuguese else "The nearest passages in them:"
+    page = "página" if portuguese else "page"
+    lines = []
+    for source in nearest:
+        where = [source.source_document, *([f"{page} {source.page}"] if source.page else [])]
+        where += [source.heading] if source.heading else []
+        lines.append(f"- {', '.join(where)}: {beginning(source.text)}")
+    return "\n".join([said, "", closest, *lines])
+
+
+def beginning(text: str, length: int = 160) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1].rpartition(" ")[0] + "…"
+
+
+def in_portuguese(query: str) -> bool:
+    asked = words(query)
+    portuguese = {fold(word) for word in PORTUGUESE.split()}
+    english = {*ENGLISH.split()}
+    return sum(word in portuguese - english for word in asked) > sum(word in english - portuguese for word in asked)

@@ -1,0 +1,155 @@
+"""Reads documents in a child process with limits of time and memory: files come from anywhere, parsers are large.
+
+Blocking; whoever calls it has a thread for it. One child reads many files, and is replaced when one was too much.
+"""
+
+import json
+import select
+import struct
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuralbridge import errors
+from neuralbridge.errors import DocumentRefused
+from neuralbridge.retrieval.extract import PassageSpan
+
+HEAD = struct.Struct("!I")
+FILES_PER_CHILD = 500  # then it is replaced: some parsers keep what they had
+START_SECONDS = 60.0
+CHILD = "neuralbridge.retrieval.readers.child"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A document as read. `sha256` and `size` are of its bytes; passages are parts of `text`."""
+
+    kind: str
+    title: str | None
+    text: str
+    sha256: str
+    size: int
+    passages: tuple[PassageSpan, ...]
+
+
+class Reader:
+    """Limits in tokens of the embedder, passages, seconds and bytes. `child` is the module that reads."""
+
+    def __init__(
+        self,
+        tokenizer: Path,
+        capacity: int,
+        max_passages: int,
+        seconds: float,
+        memory_bytes: int,
+        max_bytes: int,
+        child: str = CHILD,
+    ) -> None:
+        self._settings = {
+            "tokenizer": str(tokenizer),
+            "capacity": capacity,
+            "max_passages": max_passages,
+            "memory_bytes": memory_bytes,
+            "max_bytes": max_bytes,
+        }
+        self._seconds = seconds
+        self._memory_bytes = memory_bytes
+        self._module = child
+        self._child: subprocess.Popen[bytes] | None = None
+        self._read = 0
+        self._closed = False
+
+    def read(self, path: Path, name: str) -> Reading:
+        """A file, shown as `name`. Raises DocumentRefused."""
+        return self._ask({"path": str(path), "name": name}, name)
+
+    def read_text(self, content: str, name: str) -> Reading:
+        """A text that is at hand. Raises DocumentRefused."""
+        return self._ask({"content": content, "name": name}, name)
+
+    def close(self) -> None:
+        """End the child, also while it reads: that file is refused."""
+        self._closed = True
+        if (child := self._child) is not None:
+            child.kill()
+            child.wait()
+
+    def _ask(self, request: dict[str, str], name: str) -> Reading:
+        child = self._running()
+        self._read += 1
+        try:
+            line = json.dumps(request).encode()
+            assert child.stdin is not None
+            child.stdin.write(HEAD.pack(len(line)) + line)
+            child.stdin.flush()
+            answer = json.loads(self._receive(child, time.monotonic() + self._seconds))
+        except TimeoutError:
+            self._end()
+            raise DocumentRefused(f"{name} took more than {self._seconds:.0f} s to be read.") from None
+        except (OSError, EOFError, ValueError):
+            self._end()
+            raise DocumentRefused(f"{name} ended the program that reads documents.") from None
+        if "error" in answer:
+            if answer["error"] == "MemoryError":
+                self._end()
+                megabytes = self._memory_bytes // 1024**2
+                raise DocumentRefused(f"{name} needs more than {megabytes:,} MB of memory to be read.")
+            kind = getattr(errors, answer["error"])
+            assert issubclass(kind, DocumentRefused)
+            raise kind(answer["message"])
+        passages = tuple(
+            PassageSpan(start, end, tuple(heading), page) for start, end, heading, page in answer.pop("passages")
+        )
+        return Reading(**answer, passages=passages)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise DocumentRefused("The server is stopping.")
+        if self._read >= FILES_PER_CHILD:
+            self._end()
+        if self._child is None or self._child.poll() is not None:
+            self._end()
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", self._module, json.dumps(self._settings)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            self._read = 0
+            try:
+                self._receive(self._child, time.monotonic() + START_SECONDS)
+            except (TimeoutError, EOFError) as error:
+                self._end()
+                raise DocumentRefused(
+                    "The program that reads documents cannot be started; the log says why."
+                ) from error
+        return self._child
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            assert child.stdin is not None and child.stdout is not None
+            with suppress(OSError):  # what was not sent to it yet; nobody is there to read it
+                child.stdin.close()
+            child.stdout.close()
+
+    @staticmethod
+    def _receive(child: subprocess.Popen[bytes], deadline: float) -> bytes:
+        """One message. Raises TimeoutError, EOFError when the child has ended."""
+        assert child.stdout is not None
+        received, wanted = bytearray(), HEAD.size
+        while len(received) < wanted:
+            ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            part = child.stdout.read1(wanted - len(received))
+            if not part:
+                raise EOFError
+            received += part
+            if len(received) == HEAD.size and wanted == HEAD.size:
+                wanted += HEAD.unpack(received)[0]
+        return bytes(received[HEAD.size :])

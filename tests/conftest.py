@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestServer, unused_port
 
-from neuralbridge.app import build_app
+from neuralbridge.app import OpenEmbedder, build_app
 from neuralbridge.config import Config
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.web.keys import SERVICES
-from tests.fakes import FakeRunner
+from tests.fakes import FakeEmbedder, FakeRunner
 from tests.phoenix_client import PhoenixClient
 
 SETTINGS: dict[str, Any] = {
@@ -47,10 +47,12 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Start servers: `await serve(runner=..., **sections of the configuration)`; all are stopped afterwards."""
     started: list[Served] = []
 
-    async def start(runner: FakeRunner | None = None, **sections: Any) -> Served:
+    async def start(
+        runner: FakeRunner | None = None, open_embedder: OpenEmbedder = FakeEmbedder, **sections: Any
+    ) -> Served:
         runner = runner or FakeRunner()
         config = Config.model_validate({**SETTINGS, **sections})
-        app = build_app(config, tmp_path / "data", lambda: runner)
+        app = build_app(config, tmp_path / "data", lambda: runner, open_embedder=open_embedder)
         port = unused_port()
         app[SERVICES].doors = Doors(port, "127.0.0.1", config.server.allowed_hosts, config.server.allowed_origins)
         server = TestServer(app, port=port)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from neuralbridge.errors import (
     BridgeError,
+    DocumentsUnavailable,
     EngineFailed,
     InvalidParams,
     InvalidQuery,
@@ -22,6 +23,7 @@ CODES: dict[type[BridgeError], str] = {
     PromptTooLong: "context_length_exceeded",
     Overloaded: "server_busy",
     EngineFailed: "processing_failed",
+    DocumentsUnavailable: "documents_unavailable",
     StartRefused: "unavailable",
     BridgeError: "processing_failed",
 }

@@ -148,7 +148,7 @@ class Documents:
         def change(connection: sqlite3.Connection) -> Change:
             removed = passage_ids(connection, document.source)
             row = write_document(connection, document, centroid.tobytes(), model)
-            connection.execute("DELETE FROM passages WHERE document = ?", (row,))
+            delete_passages(connection, row)
             connection.executemany(
                 """
                 INSERT INTO passages (id, document, start, end, page, heading, name, text, extra, embedded)
@@ -156,6 +156,7 @@ class Documents:
                 """,
                 [(id, row, *rest) for id, *rest in rows],
             )
+            index_text(connection, row)
             write_vectors(connection, [id for id, *_ in rows], vectors, model)
             return Change(np.array([id for id, *_ in rows], np.int64), vectors, removed)
 
@@ -169,6 +170,7 @@ class Documents:
             if row is None:
                 raise NotFound(f"There is no document {uid[:40]!r}.")
             ids = connection.execute("SELECT id FROM passages WHERE document = ?", row).fetchall()
+            delete_passages(connection, row[0])
             connection.execute("DELETE FROM documents WHERE id = ?", row)
             return np.array([id for (id,) in ids], np.int64)
 
@@ -178,20 +180,20 @@ class Documents:
         """Show a document under another name; pin it. Raises NotFound."""
 
         def change(connection: sqlite3.Connection) -> None:
-            changed = connection.execute(
+            row = connection.execute("SELECT id FROM documents WHERE owner = ? AND uid = ?", (owner, uid)).fetchone()
+            if row is None:
+                raise NotFound(f"There is no document {uid[:40]!r}.")
+            connection.execute(
                 """
                 UPDATE documents SET source = coalesce(?, source), pinned = coalesce(?, pinned), updated_at = ?
-                WHERE owner = ? AND uid = ?
+                WHERE id = ?
                 """,
-                (source, pinned, now(), owner, uid),
+                (source, pinned, now(), *row),
             )
-            if changed.rowcount == 0:
-                raise NotFound(f"There is no document {uid[:40]!r}.")
             if source is not None:
-                connection.execute(
-                    "UPDATE passages SET name = ? WHERE document = (SELECT id FROM documents WHERE uid = ?)",
-                    (name_words(source), uid),
-                )
+                unindex_text(connection, row[0])
+                connection.execute("UPDATE passages SET name = ? WHERE document = ?", (name_words(source), *row))
+                index_text(connection, row[0])
 
         await self._database.write(change)
         return (await self.get(owner, uid))[0]
@@ -412,6 +414,32 @@ def write_document(connection: sqlite3.Connection, document: NewDocument, centro
         ),
     ).fetchone()
     return int(row)
+
+
+def delete_passages(connection: sqlite3.Connection, document: int) -> None:
+    unindex_text(connection, document)
+    connection.execute("DELETE FROM passages WHERE document = ?", (document,))
+
+
+def index_text(connection: sqlite3.Connection, document: int) -> None:
+    connection.execute(
+        """
+        INSERT INTO passages_text (rowid, name, heading, text, extra)
+        SELECT id, name, heading, text, extra FROM passages WHERE document = ?
+        """,
+        (document,),
+    )
+
+
+def unindex_text(connection: sqlite3.Connection, document: int) -> None:
+    """FTS5 has to be told what stood there: it keeps words, not texts."""
+    connection.execute(
+        """
+        INSERT INTO passages_text (passages_text, rowid, name, heading, text, extra)
+        SELECT 'delete', id, name, heading, text, extra FROM passages WHERE document = ?
+        """,
+        (document,),
+    )
 
 
 def write_vectors(connection: sqlite3.Connection, ids: list[int], vectors: Matrix, model: str) -> None:

@@ -5,6 +5,7 @@ What refuses a document while it is read says what is wrong with it; whoever kno
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from neuralbridge.errors import DocumentTooLarge
@@ -110,6 +111,15 @@ class ExtractBuilder:
         if text:
             self._begin()
             self._add(text)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """A paragraph that comes line by line, with no blank one among them."""
+        for index, line in enumerate(lines):
+            if index:
+                self._add("\n")
+            else:
+                self._begin()
+            self._add(clean(line))
 
     def block(self, text: str) -> None:
         """A table, with a line for each row, or a piece of code."""

@@ -14,10 +14,12 @@ WORD = re.compile(r"\w+")
 PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 # Chinese, Japanese and Thai are written without spaces between words.
 UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
-# Something with a digit or an inner mark that is meant as it stands: XK-204, 14(2)b, foo_bar, a.b.c, getUserName
-IDENTIFIER = re.compile(
-    r"(?=[^\s\"]*\d)(?=[^\s\"]*[^\W\d_])\w[^\s\",;!?]*\w\)?|\w+(?:[_.:/\\-]\w+)+|\w*[a-z][A-Z]\w*|\d+(?:[.(/-]\w+\)?)+\w*"
-)
+# What is meant exactly as it stands has a digit beside a letter, a mark inside, or a capital inside:
+# XK-204, 14(2)b, foo_bar, a.b.c, getUserName
+IDENTIFIER = re.compile(r"(?=.*\d)(?=.*[^\W\d_]).+|.*\w[_.:/\\(-]\w.*|.*[a-z][A-Z].*")
+IDENTIFIERS_IN = 2_000  # characters of a query that are looked through
+LONGEST_IDENTIFIER = 80
+AROUND = ".,;:!?\"'`()[]{}<>«»„“”"
 
 
 def fold(text: str) -> str:
@@ -46,8 +48,12 @@ def pairs(run: str) -> list[str]:
 
 def identifiers(query: str) -> list[str]:
     """Parts of a query that are meant exactly as they stand, in order."""
-    found = [match.group() for match in IDENTIFIER.finditer(query)]
-    return [name for name in dict.fromkeys(found) if len(words(name)) > 0 and not name.isdigit()]
+    found: dict[str, None] = {}
+    for part in query[:IDENTIFIERS_IN].split():
+        name = part.strip(AROUND)
+        if len(name) <= LONGEST_IDENTIFIER and IDENTIFIER.fullmatch(name) and words(name):
+            found[name] = None
+    return [*found]
 
 
 def extra_words(text: str) -> str:

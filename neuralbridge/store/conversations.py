@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -48,7 +48,7 @@ class Message:
     status: Status
     metadata: dict[str, Any]
     created_at: str
-    context: list[dict[str, Any]]
+    context: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """An answer in the making is in the store from the first moment, is never far behind, and always gets an ending."""
 
 import asyncio
+import json
 import math
 import sqlite3
 import threading
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +51,12 @@ async def held(database: Database) -> AsyncIterator[None]:
         await writing
 
 
+def as_stored(receipt: Receipt) -> dict[str, Any]:
+    """JSON knows no tuples."""
+    stored: dict[str, Any] = json.loads(json.dumps(asdict(receipt)))
+    return stored
+
+
 def piece(text: str, logprob: float = -0.25) -> Piece:
     return Piece(text, (Chosen(1, logprob),))
 
@@ -64,7 +72,7 @@ async def test_the_question_and_an_empty_answer_are_stored_first(conversations: 
     async with Draft(conversations, QUESTION, RECEIPT):
         question, answer = await conversations.branch(HERE, 10)
     assert (question.content, question.status, question.metadata) == ("why?", "complete", {"asked": True})
-    assert (answer.content, answer.status, answer.metadata) == ("", "streaming", asdict(RECEIPT))
+    assert (answer.content, answer.status, answer.metadata) == ("", "streaming", as_stored(RECEIPT))
 
 
 @pytest.mark.parametrize("status", ["complete", "cancelled", "interrupted"])
@@ -77,7 +85,7 @@ async def test_a_finished_answer_is_stored_with_its_receipt(
         receipt = await draft.finish(status, ENDED)
     answer = await kept(database)
     assert receipt == replace(ENDED, message_id=answer.uid)
-    assert (answer.content, answer.status, answer.metadata) == ("because", status, asdict(receipt))
+    assert (answer.content, answer.status, answer.metadata) == ("because", status, as_stored(receipt))
 
 
 ENDINGS: list[tuple[BaseException, Status]] = [
@@ -101,7 +109,7 @@ async def test_an_answer_that_breaks_off_keeps_its_text_and_says_so(
         await break_off()
     answer = await kept(database)
     assert (answer.content, answer.status) == ("beca", status)
-    assert answer.metadata == asdict(replace(RECEIPT, finish_reason="error", message_id=answer.uid))
+    assert answer.metadata == as_stored(replace(RECEIPT, finish_reason="error", message_id=answer.uid))
 
 
 async def test_the_text_is_saved_as_it_grows(database: Database, conversations: Conversations) -> None:

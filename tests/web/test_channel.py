@@ -20,6 +20,8 @@ METADATA = {
     "confidence_score": float,
     "processing_time_ms": int,
     "rag_context_used": int,
+    "sources": list,
+    "sources_omitted": list,
     "model_used": str,
     "model_requested": str,
     "tokens": dict,

@@ -73,16 +73,6 @@ class Passage:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class PassageSpan:
-    """A passage: the extract's text from `start` to `end`. `heading`: the headings above it, the widest first."""
-
-    start: int
-    end: int
-    heading: tuple[str, ...]
-    page: int | None
-
-
 class ExtractBuilder:
     """Puts an extract together from the parts of a document, in their order. Parts are set apart by blank lines."""
 
@@ -160,6 +150,12 @@ def clean(text: str) -> str:
 
 def one_line(text: str) -> str:
     return " ".join(clean(text).split())
+
+
+def shown(name: str) -> str:
+    """A document's name as part of a sentence, whatever is in it."""
+    name = "".join(character if character.isprintable() else "\ufffd" for character in name)
+    return name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}"
 
 
 def check_length(characters: int) -> None:

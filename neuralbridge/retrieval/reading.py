@@ -4,6 +4,7 @@ Blocking; whoever calls it has a thread for it. One child reads many files, and 
 """
 
 import json
+import os
 import select
 import struct
 import subprocess
@@ -13,11 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuralbridge import errors
-from neuralbridge.errors import DocumentRefused
-from neuralbridge.retrieval.extract import PassageSpan
+from neuralbridge.errors import DocumentRefused, DocumentsUnavailable, DocumentTooLarge, UnknownFormat
+from neuralbridge.retrieval.extract import MAX_CHARACTERS, Passage, shown
 
-HEAD = struct.Struct("!I")
+HEAD = struct.Struct("!I")  # before each message: its length
+MAX_MESSAGE = 8 * MAX_CHARACTERS  # bytes; text has up to 4 for a character, some of them escaped
+REFUSALS = {kind.__name__: kind for kind in (DocumentRefused, DocumentTooLarge, UnknownFormat)}
 FILES_PER_CHILD = 500  # then it is replaced: some parsers keep what they had
 START_SECONDS = 60.0
 CHILD = "neuralbridge.retrieval.readers.child"
@@ -32,7 +34,7 @@ class Reading:
     text: str
     sha256: str
     size: int
-    passages: tuple[PassageSpan, ...]
+    passages: tuple[Passage, ...]
 
 
 class Reader:
@@ -52,6 +54,7 @@ class Reader:
             "tokenizer": str(tokenizer),
             "capacity": capacity,
             "max_passages": max_passages,
+            "seconds": seconds,
             "memory_bytes": memory_bytes,
             "max_bytes": max_bytes,
         }
@@ -71,61 +74,69 @@ class Reader:
         return self._ask({"content": content, "name": name}, name)
 
     def close(self) -> None:
-        """End the child, also while it reads: that file is refused."""
+        """End the child, from any thread, also while it reads."""
         self._closed = True
-        if (child := self._child) is not None:
-            child.kill()
-            child.wait()
+        self._end()
 
     def _ask(self, request: dict[str, str], name: str) -> Reading:
         child = self._running()
         self._read += 1
         try:
-            line = json.dumps(request).encode()
-            assert child.stdin is not None
-            child.stdin.write(HEAD.pack(len(line)) + line)
-            child.stdin.flush()
+            self._send(child, request)
             answer = json.loads(self._receive(child, time.monotonic() + self._seconds))
         except TimeoutError:
             self._end()
-            raise DocumentRefused(f"{name} took more than {self._seconds:.0f} s to be read.") from None
+            raise DocumentRefused(f"{shown(name)} took more than {self._seconds:g} s to be read.") from None
         except (OSError, EOFError, ValueError):
             self._end()
-            raise DocumentRefused(f"{name} ended the program that reads documents.") from None
-        if "error" in answer:
-            if answer["error"] == "MemoryError":
-                self._end()
-                megabytes = self._memory_bytes // 1024**2
-                raise DocumentRefused(f"{name} needs more than {megabytes:,} MB of memory to be read.")
-            kind = getattr(errors, answer["error"])
-            assert issubclass(kind, DocumentRefused)
-            raise kind(answer["message"])
+            if self._closed:
+                raise DocumentsUnavailable("The server is stopping.") from None
+            raise DocumentRefused(f"{shown(name)} ended the program that reads documents.") from None
+        if answer.pop("resident") > self._memory_bytes // 2:
+            self._end()  # what it keeps would be missing for the next one
+        if (error := answer.get("error")) == "MemoryError":
+            megabytes = self._memory_bytes // 1024**2
+            raise DocumentRefused(f"{shown(name)} needs more than {megabytes:,} MB of memory to be read.")
+        if error:
+            raise REFUSALS[error](answer["message"])
+        text: str = answer["text"]
         passages = tuple(
-            PassageSpan(start, end, tuple(heading), page) for start, end, heading, page in answer.pop("passages")
+            Passage(start, end, tuple(heading), page, text[start:end])
+            for start, end, heading, page in answer.pop("passages")
         )
         return Reading(**answer, passages=passages)
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._closed:
-            raise DocumentRefused("The server is stopping.")
+        """A child that is ready. Raises DocumentsUnavailable."""
         if self._read >= FILES_PER_CHILD:
             self._end()
-        if self._child is None or self._child.poll() is not None:
+        child = self._child
+        if child is None or child.poll() is not None:
             self._end()
-            self._child = subprocess.Popen(
+            child = self._child = subprocess.Popen(
                 [sys.executable, "-m", self._module, json.dumps(self._settings)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
             self._read = 0
             try:
-                self._receive(self._child, time.monotonic() + START_SECONDS)
-            except (TimeoutError, EOFError) as error:
+                self._receive(child, time.monotonic() + START_SECONDS)
+            except (OSError, EOFError, ValueError) as error:
                 self._end()
-                raise DocumentRefused(
+                raise DocumentsUnavailable(
                     "The program that reads documents cannot be started; the log says why."
                 ) from error
-        return self._child
+        if self._closed:
+            self._end()
+            raise DocumentsUnavailable("The server is stopping.")
+        return child
+
+    @staticmethod
+    def _send(child: subprocess.Popen[bytes], request: dict[str, str]) -> None:
+        assert child.stdin is not None
+        message = json.dumps(request).encode()
+        child.stdin.write(HEAD.pack(len(message)) + message)
+        child.stdin.flush()
 
     def _end(self) -> None:
         child, self._child = self._child, None
@@ -146,10 +157,12 @@ class Reader:
             ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
                 raise TimeoutError
-            part = child.stdout.read1(wanted - len(received))
+            part = os.read(child.stdout.fileno(), wanted - len(received))
             if not part:
                 raise EOFError
             received += part
             if len(received) == HEAD.size and wanted == HEAD.size:
                 wanted += HEAD.unpack(received)[0]
+                if wanted > MAX_MESSAGE:
+                    raise ValueError("a message of the child is too long")
         return bytes(received[HEAD.size :])

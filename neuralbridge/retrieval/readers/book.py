@@ -1,45 +1,58 @@
-"""EPUB: the chapters in the order in which they are read."""
+"""Books (epub): their chapters in the order of reading, each a page of HTML."""
 
 import posixpath
 import zipfile
-from io import BytesIO
 from urllib.parse import unquote
+from xml.etree.ElementTree import Element, ParseError  # what the safe parser gives
 
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
 
 from neuralbridge.errors import DocumentRefused
 from neuralbridge.retrieval.extract import Extract, ExtractBuilder
-from neuralbridge.retrieval.readers.archive import guard
-from neuralbridge.retrieval.readers.decode import clean, decode
-from neuralbridge.retrieval.readers.html import read_text
-from neuralbridge.retrieval.readers.kinds import Kind
+from neuralbridge.retrieval.readers.encoding import decode
+from neuralbridge.retrieval.readers.webpage import add_page
 
-CONTAINER = "META-INF/container.xml"
+CHAPTERS = {"application/xhtml+xml", "text/html"}
 
 
-def read(raw: bytes, name: str, kind: Kind) -> Extract:
-    guard(raw, name, doctype_allowed=True)  # XHTML begins with one
+def read_epub(package: zipfile.ZipFile) -> Extract:
+    root = parsed(package, "META-INF/container.xml").find(".//{*}rootfile")
+    path = unquote(root.get("full-path", "")) if root is not None else ""
+    content = parsed(package, path)
+    chapters = chapters_of(content, posixpath.dirname(path))
+    if encrypted(package) & {*chapters}:
+        raise DocumentRefused("is encrypted")
     builder = ExtractBuilder("epub")
-    with zipfile.ZipFile(BytesIO(raw)) as archive:
-        members = set(archive.namelist())
-        package = package_path(archive, name)
-        root = fromstring(archive.read(package))
-        files = {item.get("id"): item.get("href") for item in root.iter() if item.tag.endswith("}item")}
-        titles = [item.text for item in root.iter() if item.tag.endswith("}title") and item.text]
-        builder.title = clean(titles[0]).strip() if titles else None
-        for reference in [item for item in root.iter() if item.tag.endswith("}itemref")]:
-            href = files.get(reference.get("idref"))
-            if href is None:
-                continue
-            chapter = posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(href)))
-            if chapter in members:
-                read_text(decode(archive.read(chapter)), builder)
+    builder.title = content.findtext(".//{http://purl.org/dc/elements/1.1/}title")
+    members = {*package.namelist()}
+    for chapter in chapters:
+        if chapter in members:
+            add_page(builder, decode(package.read(chapter)))
     return builder.build()
 
 
-def package_path(archive: zipfile.ZipFile, name: str) -> str:
-    if CONTAINER in archive.namelist():
-        for item in fromstring(archive.read(CONTAINER)).iter():
-            if item.tag.endswith("rootfile") and (path := item.get("full-path")):
-                return str(path)
-    raise DocumentRefused(f"{name} is broken: its table of contents is missing.")
+def chapters_of(content: Element, folder: str) -> list[str]:
+    """Names of the members that are read, in their order."""
+    items = {item.get("id"): item for item in content.iterfind(".//{*}manifest/{*}item")}
+    spine = [items.get(entry.get("idref")) for entry in content.iterfind(".//{*}spine/{*}itemref")]
+    return [
+        posixpath.normpath(posixpath.join(folder, unquote(item.get("href", ""))))
+        for item in spine
+        if item is not None and item.get("media-type") in CHAPTERS
+    ]
+
+
+def encrypted(package: zipfile.ZipFile) -> set[str]:
+    """Members that are; in some books it is only the letters' shapes."""
+    if "META-INF/encryption.xml" not in package.namelist():
+        return set()
+    root = parsed(package, "META-INF/encryption.xml")
+    return {unquote(reference.get("URI", "")) for reference in root.iterfind(".//{*}CipherReference")}
+
+
+def parsed(package: zipfile.ZipFile, name: str) -> Element:
+    try:
+        root: Element = fromstring(package.read(name))
+    except (KeyError, ParseError) as error:
+        raise DocumentRefused("is broken: the book's list of contents is missing or damaged") from error
+    return root

@@ -1,38 +1,50 @@
-"""E-mails: who wrote to whom and when, and the text. Attachments are named, not read."""
+"""Mails (eml): who wrote to whom about what, and the text. What is attached is named only."""
 
-from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email import message_from_bytes
+from email.message import MIMEPart
+from email.policy import default
 
-from neuralbridge.retrieval.extract import Extract, ExtractBuilder
-from neuralbridge.retrieval.readers.decode import clean, decode
-from neuralbridge.retrieval.readers.html import read_text
-from neuralbridge.retrieval.readers.kinds import Kind
+from neuralbridge.errors import DocumentRefused
+from neuralbridge.retrieval.extract import Extract, ExtractBuilder, one_line
+from neuralbridge.retrieval.readers.encoding import decode
+from neuralbridge.retrieval.readers.webpage import add_page
 
-HEADERS = ("From", "To", "Cc", "Date")
+SHOWN = ("From", "To", "Cc", "Date")
 
 
-def read(raw: bytes, name: str, kind: Kind) -> Extract:
-    message = message_from_bytes(raw, _class=EmailMessage, policy=policy.default)
-    builder = ExtractBuilder("eml")
-    subject = clean(str(message.get("Subject") or "")).strip()
-    builder.title = subject or None
+def read_mail(raw: bytes) -> Extract:
+    message = message_from_bytes(raw, policy=default)
+    if message.get_content_type() == "multipart/encrypted":
+        raise DocumentRefused("is encrypted")
+    builder = ExtractBuilder("mail")
+    subject = one_line(str(message.get("Subject", "")))
+    builder.title = subject
     builder.heading(1, subject)
-    builder.paragraph("\n".join(f"{header}: {clean(str(message[header]))}" for header in HEADERS if message[header]))
-    body = message.get_body(preferencelist=("plain", "html"))
+    builder.lines(f"{name}: {one_line(str(message[name]))}" for name in SHOWN if message[name])
+    before = builder.length
+    body = message.get_body(("plain", "html"))
     if body is not None:
-        text = text_of(body)
-        if body.get_content_subtype() == "html":
-            read_text(text, builder)
-        else:
-            builder.paragraph(text)
-    names = [clean(part.get_filename() or "") for part in message.iter_attachments()]
-    builder.paragraph("\n".join(f"Attachment: {attached}" for attached in names if attached))
+        add_body(builder, body)
+    names = [name for part in message.iter_attachments() if (name := one_line(part.get_filename() or ""))]
+    if builder.length == before and not names and not subject:
+        raise DocumentRefused("has no text")
+    if names:
+        builder.paragraph("Attachments: " + ", ".join(names))
     return builder.build()
 
 
-def text_of(part: EmailMessage) -> str:
+def add_body(builder: ExtractBuilder, body: MIMEPart) -> None:
+    text = text_of(body)
+    if body.get_content_subtype() == "html":
+        add_page(builder, text)
+    else:
+        builder.paragraph(text)
+
+
+def text_of(body: MIMEPart) -> str:
+    raw = body.get_payload(decode=True)
+    assert isinstance(raw, bytes)
     try:
-        return clean(str(part.get_content()))
-    except (LookupError, UnicodeError):  # a charset nobody knows
-        payload = part.get_payload(decode=True)
-        return decode(payload) if isinstance(payload, bytes) else ""
+        return raw.decode(body.get_content_charset("utf-8"))
+    except (LookupError, UnicodeError):  # a character set that nobody knows, or the wrong one
+        return decode(raw)

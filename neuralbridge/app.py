@@ -25,6 +25,7 @@ from neuralbridge.retrieval.ingestion import Ingestion
 from neuralbridge.retrieval.jobs import Jobs
 from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.reading import Reader
+from neuralbridge.retrieval.watcher import Watcher
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.web.keys import SERVICES, Services
 from neuralbridge.web.routes import add_routes
@@ -51,6 +52,7 @@ def build_app(
     engine = Engine(open_runner, config.limits.waiting_questions)
     template = ChatTemplate(engine)
     library = build_library(config, data, home, database, lambda folder: open_embedder(folder, lambda: engine.busy > 0))
+    watcher = Watcher(library, tuple((home / folder).resolve() for folder in config.documents.watch))
     prompts = Prompts(engine, template, conversations)
     witness = Witness(library, config.documents)
     assistant = Assistant(Names(config), witness, prompts, engine, conversations)
@@ -74,7 +76,9 @@ def build_app(
 
     async def documents(_: web.Application) -> AsyncIterator[None]:
         await library.start()
+        watcher.start()
         yield
+        await watcher.stop()
         await library.stop()
 
     async def answering(_: web.Application) -> AsyncIterator[None]:

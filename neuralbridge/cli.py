@@ -67,7 +67,34 @@ def serve_command(config_path: Path, host: str | None, port: int | None, data_di
         probed = prober.submit(probe, model_path, SETUP)
         from neuralbridge.server import serve
 
-        asyncio.run(serve(config, data, model_path, probed))
+        asyncio.run(serve(config, data, config_path.parent, model_path, probed))
+
+
+@main.command("ingest")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@config_option
+@click.option("--url", help="The server to send them to; that of the configuration if it runs, unless given.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to write to where no server runs.")
+def ingest_command(paths: tuple[Path, ...], config_path: Path, url: str | None, data_dir: Path | None) -> None:
+    """Read files and folders into the library, so that questions find them.
+
+    What is there already, unchanged, costs nothing. Exit status 0 means that all of it can be found.
+    """
+    logs.to_stderr()
+    offline.watch()
+    os.umask(0o077)
+    config = read_config(config_path)
+    from neuralbridge.ingest import ingest
+
+    data = data_dir or config_path.parent / config.data_dir
+    outcome = asyncio.run(ingest(paths, config, config_path.parent, data, url))
+    for refusal in outcome.refused:
+        click.echo(refusal, err=True)
+    click.echo(
+        f"{outcome.taken:,} taken in ({outcome.passages:,} passages), {outcome.unchanged:,} here already, "
+        f"{len(outcome.refused):,} refused"
+    )
+    sys.exit(1 if outcome.refused else 0)
 
 
 @main.command("doctor")

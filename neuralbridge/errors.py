@@ -15,6 +15,7 @@ BridgeError
 ├── Overloaded              the waiting queue is full
 ├── EngineFailed            the model failed during an answer
 ├── DocumentsUnavailable    documents are not set up on this machine, or switched off
+├── ServerUnusable          no server answers, or it failed
 └── StartRefused            the server cannot start; the message says how to mend it
     ├── ConfigInvalid       ... config.yaml or a command-line value
     ├── ModelUnusable       ... a model file is missing, cut short or not a model
@@ -77,6 +78,10 @@ class UnknownFormat(DocumentRefused):
 
 class DocumentsUnavailable(BridgeError):
     """What documents need is not installed, or switched off; the message says what mends it."""
+
+
+class ServerUnusable(BridgeError):
+    """A command needs a running server, and there is none, or it answers with an error of its own."""
 
 
 class Overloaded(BridgeError):

@@ -22,13 +22,13 @@ SHUTDOWN_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve(config: Config, data: Path, model_path: Path, probed: "Future[None]") -> None:
+async def serve(config: Config, data: Path, home: Path, model_path: Path, probed: "Future[None]") -> None:
     """Serve until SIGTERM or SIGINT. Listens once the probe of the model file is good; the model loads behind that.
 
     Raises StartRefused.
     """
     (model,) = config.models.values()
-    app = build_app(config, data, llama_runner(model_path, model))
+    app = build_app(config, data, llama_runner(model_path, model), home)
     # handler_cancellation: a client that leaves while it still waits is noticed at once, not at the next write
     runner = web.AppRunner(app, handler_cancellation=True, keepalive_timeout=KEEPALIVE_SECONDS, access_log=None)
     await asyncio.wrap_future(probed)

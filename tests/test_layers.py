@@ -40,15 +40,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         *NOUNS,
     },
     "server": {"app", "web", "protocol", "config", *NOUNS},
+    "ingest": {"app", "retrieval", "database", "data_folder", "config", *NOUNS},
     "doctor": {"engine", "catalog", "config", *NOUNS},
-    "cli": {"server", "doctor", "engine", "config", "offline", "logs", "__init__", *NOUNS},
+    "cli": {"server", "ingest", "doctor", "engine", "config", "offline", "logs", "__init__", *NOUNS},
     "__main__": {"cli"},
 }
 
 # Of others: what acts on the world, or differs from call to call, and who may ask it to
 ONLY_IN: dict[str, set[str]] = {
-    "aiohttp": {"web", "app", "server"},
-    "asyncio": {"assistant", "database", "engine.engine", "web", "app", "server", "cli", "retrieval"},
+    "aiohttp": {"web", "app", "server", "ingest"},
+    "asyncio": {"ingest", "assistant", "database", "engine.engine", "web", "app", "server", "cli", "retrieval"},
     "click": {"cli", "catalog.fetch"},
     "ctypes": {"engine.llama"},
     "datetime": {"store.conversations", "assistant.template", "assistant.template_child", "retrieval.documents", "retrieval.query"},
@@ -64,7 +65,7 @@ ONLY_IN: dict[str, set[str]] = {
     "numpy": {"engine.llama", "retrieval"},
     "queue": {"engine.worker", "retrieval.embedder_child"},
     "random": set(),
-    "rich": {"catalog.fetch"},
+    "rich": {"ingest", "catalog.fetch"},
     "secrets": {"assistant.template", "engine.llama", "web"},
     "socket": set(),
     "sqlite3": {"database", "store.conversations", "doctor", "retrieval"},

@@ -55,8 +55,8 @@ class Assistant:
         before = await self._conversations.last_question(question.conversation)
         evidence = await self._witness.evidence(question.query, before, retrieval)
         if retrieval == "strict" and not evidence.passages:
-            async for event in self._refuse(question, evidence, receipt, began):
-                yield event
+            async for said in self._refuse(question, evidence, receipt, began):
+                yield said
             return
         await self._engine.ready()
         sampling = target.sampling(question.params)

@@ -91,8 +91,8 @@ class Prompts:
         told = await self._told(conversation)
         again = {passage.place: twin for passage in passages for twin in told if twin.covers(passage)}
         while True:
-            added, omitted = await self._choose([p for p in passages if p.place not in again], opening, query)
-            added = numbered(added, 1 + max((source.n for source in told), default=0))
+            chosen, omitted = await self._choose([p for p in passages if p.place not in again], opening, query)
+            added = numbered(chosen, 1 + max((source.n for source in told), default=0))
             question = ChatMessage("user", turn(query, added))
             prompt = await self._with_history(conversation, opening, question, max_tokens)
             kept = {source.place for source in prompt.reused}

@@ -4,42 +4,63 @@ from dataclasses import dataclass
 
 from neuralbridge.errors import (
     BridgeError,
+    DocumentRefused,
     DocumentsUnavailable,
+    DocumentTooLarge,
+    DuplicateDocument,
     EngineFailed,
     InvalidParams,
     InvalidQuery,
     InvalidRequest,
     ModelNotFound,
+    NotFound,
     Overloaded,
     PromptTooLong,
     StartRefused,
+    UnknownFormat,
 )
 
-CODES: dict[type[BridgeError], str] = {
-    InvalidRequest: "invalid_request",
-    InvalidQuery: "invalid_query",
-    InvalidParams: "invalid_params",
-    ModelNotFound: "model_not_found",
-    PromptTooLong: "context_length_exceeded",
-    Overloaded: "server_busy",
-    EngineFailed: "processing_failed",
-    DocumentsUnavailable: "documents_unavailable",
-    StartRefused: "unavailable",
-    BridgeError: "processing_failed",
+# The code for programs, and the status over HTTP
+CODES: dict[type[BridgeError], tuple[str, int]] = {
+    InvalidRequest: ("invalid_request", 400),
+    InvalidQuery: ("invalid_query", 400),
+    InvalidParams: ("invalid_params", 400),
+    ModelNotFound: ("model_not_found", 404),
+    PromptTooLong: ("context_length_exceeded", 400),
+    NotFound: ("not_found", 404),
+    DocumentRefused: ("document_refused", 422),
+    DocumentTooLarge: ("document_too_large", 413),
+    DuplicateDocument: ("duplicate_document", 409),
+    UnknownFormat: ("unknown_format", 415),
+    Overloaded: ("server_busy", 429),
+    EngineFailed: ("processing_failed", 500),
+    DocumentsUnavailable: ("documents_unavailable", 503),
+    StartRefused: ("unavailable", 503),
+    BridgeError: ("processing_failed", 500),
 }
+BY_NAME = {kind.__name__: kind for kind in CODES}
+INTERNAL = "An internal error ended this; the log has the details."
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`code` for programs, `message` for people."""
+    """`code` for programs, `message` for people, `status` for HTTP."""
 
     code: str
     message: str
+    status: int = 500
 
 
 def describe(error: Exception) -> Failure:
     """The nearest class of the table; what we did not foresee keeps its text to itself and the log."""
     for kind in type(error).__mro__:
         if kind in CODES:
-            return Failure(CODES[kind], str(error))
-    return Failure("processing_failed", "An internal error ended this; the log has the details.")
+            code, status = CODES[kind]
+            return Failure(code, str(error), status)
+    return Failure("processing_failed", INTERNAL)
+
+
+def describe_named(name: str, message: str) -> Failure:
+    """What was stored of an error: the name of its class, and what it said."""
+    code, status = CODES[BY_NAME.get(name, BridgeError)]
+    return Failure(code, message, status)

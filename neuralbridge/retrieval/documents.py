@@ -87,6 +87,19 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A document of a watched folder, and how its file was when it was read."""
+
+    uid: str
+    state: str
+
+
+def file_state(modified_at: str, size: int) -> str:
+    """What tells that a file was changed."""
+    return f"{modified_at} {size}"
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A stored passage: `text` is its document's text from `start` to `end`."""
 
@@ -135,6 +148,21 @@ class Documents:
 
         return await self._database.read(query)
 
+    async def holds(self, owner: str, what: str) -> bool:
+        """Whether there is a document of that name or id, or with that text in it."""
+        return await self._database.read(
+            lambda connection: (
+                connection.execute(
+                    """
+                SELECT 1 FROM documents WHERE owner = :owner AND (uid = :what OR source = :what
+                    OR source LIKE '%/' || :what OR instr(lower(text), lower(:what)) > 0) LIMIT 1
+                """,
+                    {"owner": owner, "what": what},
+                ).fetchone()
+                is not None
+            )
+        )
+
     async def count(self) -> int:
         return await self._database.read(
             lambda connection: int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
@@ -161,6 +189,15 @@ class Documents:
             return Change(np.array([id for id, *_ in rows], np.int64), vectors, removed)
 
         return await self._database.write(change)
+
+    async def touch(self, source: Source) -> None:
+        """The same document as before, of another date, name or folder."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE documents SET modified_at = ?, folder = ? WHERE owner = ? AND key = ?",
+                (source.modified_at, source.folder, source.owner, source.key),
+            )
+        )
 
     async def remove(self, owner: str, uid: str) -> Ids:
         """Remove a document; the ids of its passages. Raises NotFound."""
@@ -226,13 +263,13 @@ class Documents:
             ]
         )
 
-    async def keys(self, folder: str) -> dict[str, tuple[str, str]]:
-        """The documents of a watched folder: key to uid and version."""
+    async def keys(self, folder: str) -> dict[str, Known]:
+        """The documents of a watched folder by key."""
         return await self._database.read(
             lambda connection: {
-                key: (uid, version)
-                for key, uid, version in connection.execute(
-                    "SELECT key, uid, version FROM documents WHERE folder = ?", (folder,)
+                key: Known(uid, file_state(modified_at, size))
+                for key, uid, modified_at, size in connection.execute(
+                    "SELECT key, uid, modified_at, size FROM documents WHERE folder = ?", (folder,)
                 )
             }
         )

@@ -12,6 +12,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,10 +25,19 @@ from neuralbridge.retrieval.arrays import Matrix
 
 logger = logging.getLogger(__name__)
 
+QUERY_CHARACTERS = 4_000  # models read less than that of a text
 START_SECONDS = 120.0  # importing torch from a cold disk
 BATCH_TEXTS = 32
 GATHERED_TEXTS = 512  # of waiting requests, embedded together so that texts of like length meet
 HEAD = struct.Struct("!II")  # bytes of JSON, bytes of vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Texts of a document, and who waits for their vectors."""
+
+    texts: list[str]
+    done: asyncio.Future[Matrix]
 
 
 class Embedder:
@@ -42,8 +52,9 @@ class Embedder:
         self._child: Process | None = None
         self._starting = asyncio.Lock()
         self._answers: dict[int, asyncio.Future[Matrix]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._waiting: list[tuple[list[str], asyncio.Future[Matrix]]] = []
+        self._listening: asyncio.Task[None] | None = None
+        self._gathering: asyncio.Task[None] | None = None
+        self._waiting: list[Request] = []
         self._wake = asyncio.Event()
         self._numbers = 0
 
@@ -64,7 +75,7 @@ class Embedder:
 
     @property
     def loaded(self) -> bool:
-        return bool(self._tasks)
+        return self._listening is not None and not self._listening.done()
 
     async def load(self) -> None:
         """Have the model ready for the first question."""
@@ -72,29 +83,37 @@ class Embedder:
 
     async def embed_query(self, text: str) -> Matrix:
         """One text's vector, ahead of everything else; shape (dimensions,), of length 1."""
-        return (await self._ask([text], urgent=True, threads=1))[0]
+        vectors = await self._ask([text[:QUERY_CHARACTERS]], urgent=True, threads=1)
+        return vectors.reshape(-1)
 
     async def embed(self, texts: Sequence[str]) -> Matrix:
         """Vectors of many texts, shape (texts, dimensions), when there is time for it."""
         if not texts:
             return np.empty((0, self.dimensions), np.float32)
-        await self._running()
+        if self._gathering is None:
+            self._gathering = asyncio.create_task(self._gather())
         done: asyncio.Future[Matrix] = asyncio.get_running_loop().create_future()
-        self._waiting.append(([*texts], done))
+        self._waiting.append(Request([*texts], done))
         self._wake.set()
-        return await done
+        vectors: Matrix = await done
+        return vectors
 
     async def stop(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._gathering is not None:
+            self._gathering.cancel()
+            await asyncio.gather(self._gathering, return_exceptions=True)
+        await self._end_child("The server is stopping.")
+
+    async def _end_child(self, why: str) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
         if self._child is not None:
             if self._child.returncode is None:
                 self._child.kill()
             await self._child.wait()
             self._child = None
-        self._fail("The server is stopping.")
+        self._fail(why)
 
     async def _gather(self) -> None:
         """Embed what waits, a batch at a time, those of like length together: padding costs as much as words."""
@@ -102,25 +121,23 @@ class Embedder:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                taken, count = [], 0
-                while self._waiting and count < GATHERED_TEXTS:
+                taken: list[Request] = []
+                while self._waiting and sum(len(request.texts) for request in taken) < GATHERED_TEXTS:
                     request = self._waiting.pop(0)
-                    if not request[1].done():  # whoever asked may have given up
+                    if not request.done.done():  # whoever asked may have given up
                         taken.append(request)
-                        count += len(request[0])
-                texts = [text for request, _ in taken for text in request]
                 try:
-                    vectors = await self._embed_sorted(texts)
+                    vectors = await self._embed_sorted([text for request in taken for text in request.texts])
                 except DocumentsUnavailable as error:
-                    for _, done in taken:
-                        if not done.done():
-                            done.set_exception(DocumentsUnavailable(str(error)))
+                    for request in taken:
+                        if not request.done.done():
+                            request.done.set_exception(DocumentsUnavailable(str(error)))
                     continue
                 place = 0
-                for request, done in taken:
-                    if not done.done():
-                        done.set_result(vectors[place : place + len(request)])
-                    place += len(request)
+                for request in taken:
+                    if not request.done.done():
+                        request.done.set_result(vectors[place : place + len(request.texts)])
+                    place += len(request.texts)
 
     async def _embed_sorted(self, texts: list[str]) -> Matrix:
         order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
@@ -145,7 +162,8 @@ class Embedder:
         try:
             child.stdin.write(HEAD.pack(len(request), 0) + request)
             await child.stdin.drain()
-            return await done
+            vectors: Matrix = await done
+            return vectors
         except ConnectionError:
             raise DocumentsUnavailable("The embedding model's process has ended.") from None
         finally:
@@ -159,7 +177,7 @@ class Embedder:
         return self._child
 
     async def _start(self) -> None:
-        await self.stop()
+        await self._end_child("The embedding model's process has ended.")
         self.check()
         child = self._child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -173,12 +191,12 @@ class Embedder:
             async with asyncio.timeout(START_SECONDS):
                 hello, _ = await self._receive(child)
         except (TimeoutError, asyncio.IncompleteReadError):
-            await self.stop()
+            await self._end_child("The embedding model cannot be loaded.")
             raise DocumentsUnavailable(
                 f"{self.folder}: the embedding model cannot be loaded; the log says why."
             ) from None
         logger.info("the embedding model is loaded", extra={"model": self.folder.name, **hello})
-        self._tasks = [asyncio.create_task(self._listen(child)), asyncio.create_task(self._gather())]
+        self._listening = asyncio.create_task(self._listen(child))
 
     def check(self) -> None:
         """Raises DocumentsUnavailable naming what is missing and what brings it."""
@@ -201,9 +219,8 @@ class Embedder:
         self._fail("The embedding model's process has ended.")
 
     def _fail(self, why: str) -> None:
-        """End all waiting; nobody is left to answer."""
-        waiting, self._waiting = self._waiting, []
-        for done in [*self._answers.values(), *(done for _, done in waiting)]:
+        """End all that was sent; nobody is left to answer."""
+        for done in self._answers.values():
             if not done.done():
                 done.set_exception(DocumentsUnavailable(why))
 

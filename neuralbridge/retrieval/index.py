@@ -53,9 +53,9 @@ class VectorIndex:
             selector = faiss.IDSelectorBatch(np.ascontiguousarray(allowed, dtype=np.int64))
             # With few to look at, all lists are looked through: nprobe is for the unfiltered search
             params = (
-                faiss.SearchParameters(sel=selector)
+                faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # swig has constructors of its own
                 if self.exact
-                else faiss.SearchParametersIVF(sel=selector, nprobe=self._index.nlist)
+                else faiss.SearchParametersIVF(sel=selector, nprobe=self._index.nlist)  # type: ignore[call-arg]
             )
         scores, ids = self._index.search(vector.reshape(1, -1), min(count, len(self)), params=params)
         found = ids[0] >= 0
@@ -120,7 +120,7 @@ class VectorIndex:
         return ids, scores
 
     def _vectors(self) -> Matrix:
-        flat = faiss.downcast_index(self._index.index)
+        flat: Any = faiss.downcast_index(self._index.index)
         return np.array(faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * self.dimensions)).reshape(-1, self.dimensions)
 
     def _all_ids(self) -> Any:

@@ -72,7 +72,7 @@ class Ingestion:
         self._jobs = jobs
         self._embeddings = embeddings
         self._reader = reader
-        self._uploads = uploads
+        self.uploads = uploads
         self._max_waiting = max_waiting
         self._reading = ThreadPoolExecutor(1, "document-reader")
         self._queue: asyncio.Queue[tuple[Job, File | Content]] = asyncio.Queue()
@@ -89,13 +89,13 @@ class Ingestion:
         """Go on with what was acknowledged; what cannot go on reads as failed; files nobody waits for are removed."""
         wanted = set()
         for job in await self._jobs.unfinished():
-            if job.upload and (self._uploads / job.upload).is_file():
+            if job.upload and (self.uploads / job.upload).is_file():
                 wanted.add(job.upload)
-                self._enqueue(job, File(self._uploads / job.upload, ours=True))
+                self._enqueue(job, File(self.uploads / job.upload, ours=True))
             else:
                 error = "The server ended while this was read; send it again."
-                await self._jobs.save(replace(job, state="failed", code="interrupted", error=error, upload=None))
-        await self._on_thread(lambda: sweep(self._uploads, wanted))
+                await self._jobs.save(replace(job, state="failed", code="BridgeError", error=error, upload=None))
+        await self.on_thread(lambda: sweep(self.uploads, wanted))
         await self._jobs.forget_old()
         self._tasks = [asyncio.create_task(self._work()) for _ in range(WRITERS)]
 
@@ -155,7 +155,7 @@ class Ingestion:
             await self._jobs.save(replace(ended, upload=None))
             if isinstance(what, File) and what.ours:
                 with suppress(FileNotFoundError):
-                    await self._on_thread(what.path.unlink)
+                    await self.on_thread(what.path.unlink)
             del self._live[job.uid]
             self._ended.pop(job.uid).set()
 
@@ -172,7 +172,7 @@ class Ingestion:
         except Exception:
             logger.exception("a document could not be taken in", extra={"job": job.uid})
             error_text = "An internal error ended this; the log has the details."
-            return replace(self._live[job.uid], state="failed", code="internal", error=error_text)
+            return replace(self._live[job.uid], state="failed", code="BridgeError", error=error_text)
         count = taken.passages
         return replace(self._live[job.uid], state="done", document=taken.document, passages=count, embedded=count)
 
@@ -183,9 +183,10 @@ class Ingestion:
         async with lock:
             here = await self._documents.find(source.owner, source.key)
             if here is not None and isinstance(what, File) and await self._unchanged(what.path, here.version):
+                await self._documents.touch(source)
                 return Taken(here.uid, here.passages, unchanged=True)
             progress(state="reading")
-            reading = await self._on_thread(lambda: self._read(what, source.name))
+            reading = await self.on_thread(lambda: self._read(what, source.name))
             if here is not None and here.version == reading.sha256:
                 return Taken(here.uid, here.passages, unchanged=True)
             if unique and (twin := await self._documents.twin(source, reading.sha256)):
@@ -223,9 +224,9 @@ class Ingestion:
                 return path.is_file() and file_digest(file, "sha256").hexdigest() == version
             return False
 
-        return await self._on_thread(compare)
+        return await self.on_thread(compare)
 
-    async def _on_thread(self, act: Callable[[], T]) -> T:
+    async def on_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._reading, act)
 
 

@@ -46,7 +46,7 @@ class Vectors:
         self._index = VectorIndex(dimensions)
         self._times: deque[float] = deque(maxlen=TIMED_SEARCHES)
         self._unsaved = 0
-        self._inverting: asyncio.Task[None] | None = None
+        self._inverting: asyncio.Task[float | None] | None = None
         self._useless_at = 0  # vectors there were when inverted lists turned out to be of no use
 
     def __len__(self) -> int:

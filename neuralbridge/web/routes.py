@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from neuralbridge import __version__
 from neuralbridge.offline import attempts
 from neuralbridge.web.keys import SERVICES
+from neuralbridge.web.knowledge import add_knowledge_routes
 from neuralbridge.web.longpoll import POLL_SESSIONS, PollSessions, longpoll
 from neuralbridge.web.websocket import SOCKETS, close_sockets, websocket
 
@@ -40,6 +41,7 @@ def add_routes(app: web.Application, static: Path) -> None:
     for path in ["/socket/longpoll", "/socket/longpoll/"]:
         app.router.add_route(hdrs.METH_ANY, path, longpoll)
     app.router.add_get("/api/proxy/health", health)
+    add_knowledge_routes(app)
     app.router.add_get("/", page)
     app.router.add_static("/static", static)
     app.middlewares.append(guard)

@@ -22,7 +22,7 @@ from neuralbridge.retrieval.ingestion import Taken
 from neuralbridge.retrieval.watcher import described, documents_in
 
 AT_ONCE = 4
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.05
 ASK_SECONDS = 2.0  # whether a server is there
 JOBS = "/api/knowledge/jobs"
 
@@ -143,7 +143,7 @@ class Remote:
     async def _send(self, source: Source, path: Path) -> str:
         while True:
             with path.open("rb") as file:
-                form = aiohttp.FormData()
+                form = aiohttp.FormData(quote_fields=False)
                 form.add_field("key", source.key)
                 form.add_field("modified", source.modified_at)
                 form.add_field("file", file, filename=source.name)

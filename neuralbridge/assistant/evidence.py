@@ -6,11 +6,13 @@ from neuralbridge.assistant.context import Source, source_of
 from neuralbridge.config import Documents
 from neuralbridge.errors import DocumentsUnavailable
 from neuralbridge.retrieval.library import Library
-from neuralbridge.retrieval.words import ENGLISH, PORTUGUESE, fold, words
+from neuralbridge.retrieval.query import terms
+from neuralbridge.retrieval.words import ENGLISH, PORTUGUESE, REFERRING, fold, words
 from neuralbridge.types import Retrieval
 
 PASSAGES = 5  # at the most, for one question
 NEAREST = 3  # named when there is no evidence
+FEW_WORDS = 2  # of a question that have a meaning of their own
 SAME_SUBJECT = 0.35  # a passage so much less relevant than the best is about something else
 
 
@@ -40,7 +42,7 @@ class Witness:
             return Evidence()
         try:
             found = await self._search(query, patient=retrieval == "strict")
-            if not found.passages and before is not None:
+            if not found.passages and before is not None and follows_up(query):
                 again = await self._search(f"{before} {query}", patient=retrieval == "strict")
                 found = again if again.passages else found
         except DocumentsUnavailable:
@@ -55,6 +57,12 @@ class Witness:
         threshold = max(self._settings.threshold, best - SAME_SUBJECT)
         sources = [source_of(found) for found in results]
         return Evidence(tuple(source for source in sources if source.score >= threshold), tuple(sources[:NEAREST]))
+
+
+def follows_up(query: str) -> bool:
+    """Whether a question can hardly be understood without the one before it."""
+    asked = words(query)
+    return len(terms(query)) <= FEW_WORDS or any(word in REFERRING for word in asked)
 
 
 def no_evidence(query: str, nearest: tuple[Source, ...]) -> str:

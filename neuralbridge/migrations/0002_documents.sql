@@ -12,7 +12,6 @@ CREATE TABLE documents (
     title TEXT,
     version TEXT NOT NULL,                  -- sha256 of the bytes it was read from
     size INTEGER NOT NULL,                  -- bytes
-    text TEXT NOT NULL,                     -- as extracted; passages are parts of it
     centroid BLOB,                          -- mean of its passages' vectors, float32, normalised
     centroid_model TEXT,
     passages INTEGER NOT NULL,
@@ -21,6 +20,8 @@ CREATE TABLE documents (
     modified_at TEXT NOT NULL,              -- the document's own date; ISO 8601, UTC
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
+    characters INTEGER NOT NULL,            -- of the text
+    text TEXT NOT NULL,                     -- as extracted; passages are parts of it. Last: the rest is read without it
     UNIQUE (owner, key)
 ) STRICT;
 

@@ -17,7 +17,7 @@ from neuralbridge.retrieval.words import extra_words, name_words
 
 SHOWN = """
     d.uid, d.source, d.folder, d.kind, d.title, d.version, d.size, d.passages, d.pinned, d.metadata, d.modified_at,
-    d.created_at, d.updated_at, length(d.text)
+    d.created_at, d.updated_at, d.characters
 """
 
 
@@ -192,12 +192,19 @@ class Documents:
 
     async def touch(self, source: Source) -> None:
         """The same document as before, of another date, name or folder."""
-        await self._database.write(
-            lambda connection: connection.execute(
-                "UPDATE documents SET modified_at = ?, folder = ? WHERE owner = ? AND key = ?",
-                (source.modified_at, source.folder, source.owner, source.key),
+
+        def change(connection: sqlite3.Connection) -> None:
+            row, name = connection.execute(
+                "SELECT id, source FROM documents WHERE owner = ? AND key = ?", (source.owner, source.key)
+            ).fetchone()
+            connection.execute(
+                "UPDATE documents SET modified_at = ?, folder = ? WHERE id = ?",
+                (source.modified_at, source.folder, row),
             )
-        )
+            if name != source.name:
+                rename(connection, row, source.name)
+
+        await self._database.write(change)
 
     async def remove(self, owner: str, uid: str) -> Ids:
         """Remove a document; the ids of its passages. Raises NotFound."""
@@ -222,15 +229,12 @@ class Documents:
                 raise NotFound(f"There is no document {uid[:40]!r}.")
             connection.execute(
                 """
-                UPDATE documents SET source = coalesce(?, source), pinned = coalesce(?, pinned), updated_at = ?
-                WHERE id = ?
+                UPDATE documents SET pinned = coalesce(?, pinned), updated_at = ? WHERE id = ?
                 """,
-                (source, pinned, now(), *row),
+                (pinned, now(), *row),
             )
             if source is not None:
-                unindex_text(connection, row[0])
-                connection.execute("UPDATE passages SET name = ? WHERE document = ?", (name_words(source), *row))
-                index_text(connection, row[0])
+                rename(connection, row[0], source)
 
         await self._database.write(change)
         return (await self.get(owner, uid))[0]
@@ -420,13 +424,13 @@ def write_document(connection: sqlite3.Connection, document: NewDocument, centro
     source, time = document.source, now()
     (row,) = connection.execute(
         """
-        INSERT INTO documents (uid, owner, key, source, folder, kind, title, version, size, text, centroid,
-            centroid_model, passages, metadata, modified_at, created_at, updated_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO documents (uid, owner, key, source, folder, kind, title, version, size, characters, text,
+            centroid, centroid_model, passages, metadata, modified_at, created_at, updated_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (owner, key) DO UPDATE SET
             source = excluded.source, folder = excluded.folder, kind = excluded.kind, title = excluded.title,
-            version = excluded.version, size = excluded.size, text = excluded.text, centroid = excluded.centroid,
-            centroid_model = excluded.centroid_model, passages = excluded.passages, metadata = excluded.metadata,
+            version = excluded.version, size = excluded.size, characters = excluded.characters, text = excluded.text,
+            centroid = excluded.centroid, centroid_model = excluded.centroid_model, passages = excluded.passages, metadata = excluded.metadata,
             modified_at = excluded.modified_at, updated_at = excluded.updated_at
         RETURNING id
         """,
@@ -440,6 +444,7 @@ def write_document(connection: sqlite3.Connection, document: NewDocument, centro
             document.title,
             document.version,
             document.size,
+            len(document.text),
             document.text,
             centroid,
             model,
@@ -451,6 +456,14 @@ def write_document(connection: sqlite3.Connection, document: NewDocument, centro
         ),
     ).fetchone()
     return int(row)
+
+
+def rename(connection: sqlite3.Connection, document: int, source: str) -> None:
+    """Show a document under another name, and find it by that."""
+    connection.execute("UPDATE documents SET source = ? WHERE id = ?", (source, document))
+    unindex_text(connection, document)
+    connection.execute("UPDATE passages SET name = ? WHERE document = ?", (name_words(source), document))
+    index_text(connection, document)
 
 
 def delete_passages(connection: sqlite3.Connection, document: int) -> None:

@@ -18,7 +18,7 @@ MATCHES = 300  # the best by BM25
 EXACT_MATCHES = 100
 COLUMN_WEIGHTS = "2.0, 2.0, 1.0, 1.0"  # name, heading, text, extra
 K1 = 1.2  # FTS5's own, fixed in fts5_aux.c; a term's part of BM25 is below idf * (K1 + 1)
-COMMON = 0.1  # a term in more than this share of the passages is looked for only when there are no others
+COMMON = 0.2  # a term in more than this share of the passages is looked for only when there are no others
 
 
 @dataclass(frozen=True, slots=True)

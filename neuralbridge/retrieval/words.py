@@ -4,13 +4,17 @@ import re
 import unicodedata
 
 # What a question is made of in the languages of the page; searching for it finds everything.
-ENGLISH = """a about an and any are as at be been but by can could did do does for from had has have how i if in
-    into is it its me my no not of on or our shall should so some such tell than that the their them
-    then there these they this to us was we were what when where which who whom whose why will with
-    would you your"""
-PORTUGUESE = """ao aos as com como da das de do dos e em essa esse esta este eu foi isso isto mais mas me na nas no
-    nos num numa o os ou para pela pelo por porque qual quais quando que quem se sem ser seu sua sobre
-    são tem um uma você"""
+ENGLISH = """hello hi hey thanks thank please ok okay yes a about an and any are as at be been but by can could
+    did do does for from had has have how i if in into is it its me my no not of on or our shall should
+    so some such tell than that the their them then there these they this to us was we were what when
+    where which who whom whose why will with would you your"""
+PORTUGUESE = """olá oi obrigado obrigada sim ao aos as com como da das de do dos e em essa esse esta este eu foi
+    isso isto mais mas me na nas no nos num numa o os ou para pela pelo por porque qual quais quando que
+    quem se sem ser seu sua sobre são tem um uma você"""
+# Words that stand for something said before
+REFERRING = frozenset(
+    ["it", "its", "they", "them", "their", "that", "this", "these", "those", "he", "she", "his", "her", "there", "ele", "ela", "eles", "elas", "dele", "dela", "deles", "delas", "isso", "isto", "esse", "essa", "este", "esta", "aquilo", "aquele", "aquela", "lá"]
+)
 STOP_WORDS = frozenset([*ENGLISH.split(), *PORTUGUESE.split()])
 WORD = re.compile(r"\w+")
 PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")

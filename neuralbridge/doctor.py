@@ -15,6 +15,7 @@ from neuralbridge.catalog.weights import (
     Present,
     Weights,
     check,
+    check_folder,
     read_catalog,
 )
 from neuralbridge.config import read_config
@@ -23,6 +24,7 @@ from neuralbridge.errors import BridgeError
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ["aiohttp", "llama-cpp-python", "pydantic", "jinja2"]
+DOCUMENT_PACKAGES = ["torch", "sentence-transformers", "faiss-cpu", "semantic-text-splitter", "pypdfium2"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,32 @@ def examine(config_path: Path, mend: str) -> list[Finding]:
     return [
         *findings,
         *(examine_model(name, config_path.parent / model.path, catalog, mend) for name, model in config.models.items()),
+        *(examine_documents(config_path.parent / config.documents.embedder, catalog, mend)),
     ]
+
+
+def examine_documents(folder: Path, catalog: Catalog, mend: str) -> list[Finding]:
+    """The second stage of set-up. Without all of it there is chat alone, which may be what is wanted."""
+    packages = [examine_package(name, mend) for name in DOCUMENT_PACKAGES]
+    if not any(finding.good for finding in packages):
+        return [Finding("documents", True, f"not set up, chat works without; {mend} --documents brings them")]
+    known = next((embedder for embedder in catalog.embedders if embedder.folder == folder.name), None)
+    if known is None:
+        there = (folder / "model.safetensors").is_file()
+        detail = "not in the catalogue" if there else "the embedding model is missing"
+        return [*packages, Finding("embedding model", there, f"{folder}: {detail}")]
+    state = check_folder(folder, known, thoroughly=True)
+    if isinstance(state, Present):
+        return [*packages, Finding("embedding model", True, f"{folder}: {known.licence}, checksums are right")]
+    return [*packages, Finding("embedding model", False, f"{folder}: {told_of_folder(state)}", mend)]
+
+
+def told_of_folder(state: Presence) -> str:
+    match state:
+        case Altered(found):
+            return f"the embedding model is not the one of the catalogue: {found}"
+        case _:
+            return "the embedding model is missing, or a part of it is"
 
 
 def examine_package(name: str, mend: str) -> Finding:

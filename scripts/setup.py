@@ -29,6 +29,8 @@ MODELS = ROOT / "models"
 OLDEST_NODE_MAJOR = 20
 # What pip, npm, compilers and Python's tracebacks write before the reason.
 TELLING = re.compile(r"(?:ERROR|Error|error): |npm error (?!code)")
+# Some machines hold a CPU build of exactly this one.
+TORCH = "torch==2.13.0"
 AGAIN = "run scripts/setup again: it goes on where it stopped"
 ONLINE = f"check the connection and pip's index and proxy settings (pip config list), then {AGAIN}"
 
@@ -138,8 +140,10 @@ class Shell:
                     print(f"\rset-up: {self._stage.says} ({seconds:.0f} s)", end="", file=sys.stderr, flush=True)
 
 
-def stages(test: bool) -> list[Stage]:
-    """Everything set-up brings, in order; what needs the network comes before the long build."""
+def stages(test: bool, documents: bool) -> list[Stage]:
+    """Everything set-up brings, in order; what needs the network comes before the long build, and documents after it:
+    the server can start by then.
+    """
     page = [ROOT / "package.json", ROOT / "package-lock.json", ROOT / ".npmrc"]
     npm = f"check the connection and npm's registry settings (npm config list), then {AGAIN}"
     everyone = [
@@ -176,7 +180,33 @@ def stages(test: bool) -> list[Stage]:
         lambda: [*texts(lock("engine")), cmake_args()],
         f"if it was built with CMAKE_ARGS, an empty CMAKE_ARGS= builds for the processor alone; else {ONLINE}",
     )
-    return [*everyone, *(testers if test else []), engine]
+    return [*everyone, *(testers if test else []), engine, *(second_stage() if test or documents else [])]
+
+
+def second_stage() -> list[Stage]:
+    """What documents need. Chat works without it, and while it is being brought."""
+    return [
+        Stage(
+            "torch",
+            f"documents: {TORCH}, about 200 MB to download where pip finds a build for the processor, else several GB "
+            "(README.md says how to have it find one)",
+            lambda shell: shell.pip(TORCH),
+            lambda: [TORCH],
+        ),
+        Stage(
+            "documents",
+            "documents: libraries that read and search, about 150 MB to download",
+            install_documents,
+            lambda: texts(lock("documents")),
+        ),
+        Stage(
+            "embedder",
+            "documents: the embedding model, 84 MB to download",
+            lambda shell: shell.openly(PYTHON, "-m", "neuralbridge.catalog.fetch", "--embedders", "--models", MODELS),
+            lambda: texts(MODELS / "catalog.yaml"),
+            products=lambda: prints(MODELS, "*/model.safetensors"),
+        ),
+    ]
 
 
 def lock(name: str) -> Path:
@@ -219,6 +249,24 @@ def make_environment(shell: Shell) -> None:
 
 def install(shell: Shell, name: str) -> None:
     shell.pip("--require-hashes", "-r", lock(name))
+
+
+def install_documents(shell: Shell) -> None:
+    """Everything but torch, which is there already and in no lock: whose build it is, the user's pip decides."""
+    shell.pip("--require-hashes", "--no-deps", "-r", lock("documents"))
+    shell(PYTHON, "-c", "import sentence_transformers, faiss")
+
+
+def documents_wanted(asked: bool | None) -> bool:
+    """Whether documents are set up, as said now or the last time that it was said; they are unless it was."""
+    remembered = KEPT / "chat_only"
+    if asked is None:
+        return not remembered.exists()
+    if asked:
+        remembered.unlink(missing_ok=True)
+    elif KEPT.is_dir():
+        remembered.touch()
+    return asked
 
 
 def install_project(shell: Shell) -> None:
@@ -331,12 +379,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Sets up whatever is missing, and does nothing when nothing is.")
     parser.add_argument("--test", action="store_true", help="also what the tests need")
     parser.add_argument("--unchanged", action="store_true", help="only tell, by exit code 0, that nothing is missing")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--chat-only",
+        dest="documents",
+        action="store_false",
+        default=None,
+        help="without what documents need, from now on",
+    )
+    which.add_argument("--documents", action="store_true", default=None, help="with it again, after --chat-only")
     arguments = parser.parse_args()
-    wanted = stages(arguments.test)
+    wanted = stages(arguments.test, documents_wanted(arguments.documents))
     if arguments.unchanged:
         return 0 if all(stage.is_current() for stage in wanted) else 1
     try:
         bring(wanted)
+        documents_wanted(arguments.documents)  # a first set-up had no place to remember it before
     except SetupFailed as error:
         print(f"set-up: {error}", file=sys.stderr)
         return 1

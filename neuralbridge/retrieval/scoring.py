@@ -1,7 +1,7 @@
 """How well a passage fits a question, from 0 to 1. Pure; one formula for ranking, for the threshold and for people.
 
-The weights were chosen on known-item sets made from manual pages (manpages, git-man, coreutils): they lie on a plateau of
-all three. The curve lies between the best passages of right answers and those of small talk and of questions about
+The weights were chosen on known-item sets made from manual pages (manpages, git-man, coreutils): they lie on a plateau
+of all three. The curve lies between the best passages of right answers and those of small talk and of questions about
 another library; docs/benchmarks.md has the figures.
 """
 

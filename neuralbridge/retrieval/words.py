@@ -12,9 +12,9 @@ PORTUGUESE = """olá oi obrigado obrigada sim ao aos as com como da das de do do
     isso isto mais mas me na nas no nos num numa o os ou para pela pelo por porque qual quais quando que
     quem se sem ser seu sua sobre são tem um uma você"""
 # Words that stand for something said before
-REFERRING = frozenset(
-    ["it", "its", "they", "them", "their", "that", "this", "these", "those", "he", "she", "his", "her", "there", "ele", "ela", "eles", "elas", "dele", "dela", "deles", "delas", "isso", "isto", "esse", "essa", "este", "esta", "aquilo", "aquele", "aquela", "lá"]
-)
+REFERRING_WORDS = """it its they them their that this these those he she his her there ele ela eles elas dele dela
+    deles delas isso isto esse essa este esta aquilo aquele aquela lá"""
+REFERRING = frozenset(REFERRING_WORDS.split())
 STOP_WORDS = frozenset([*ENGLISH.split(), *PORTUGUESE.split()])
 WORD = re.compile(r"\w+")
 PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")

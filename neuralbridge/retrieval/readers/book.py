@@ -5,7 +5,7 @@ import zipfile
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element, ParseError  # what the safe parser gives
 
-from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
+from defusedxml.ElementTree import fromstring
 
 from neuralbridge.errors import DocumentRefused
 from neuralbridge.retrieval.extract import Extract, ExtractBuilder

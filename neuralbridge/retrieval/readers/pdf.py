@@ -3,8 +3,8 @@
 import re
 from collections import defaultdict
 
-import pypdfium2  # type: ignore[import-untyped]
-import pypdfium2.raw  # type: ignore[import-untyped]
+import pypdfium2
+import pypdfium2.raw
 
 from neuralbridge.errors import DocumentRefused, DocumentTooLarge
 from neuralbridge.retrieval.extract import Extract, ExtractBuilder, one_line
@@ -13,8 +13,9 @@ from neuralbridge.retrieval.readers.running import without_running_lines
 MAX_PAGES = 5_000
 MAX_BOOKMARKS = 5_000
 MAX_LEVEL = 6
-# Where pdfium finds a word that was parted at the end of a line, or we do
-PARTED = re.compile("[\x02\ufffe\u00ad]\\s*\n?|(?<=[a-zß-ÿ])-\n(?=[a-zß-ÿ])")
+# A word that was parted at the end of a line. pdfium marks most of them; a capital after it makes two words of it.
+PARTED = re.compile("(?:[\x02\ufffe]\n?|(?<=[a-zß-ÿ])-\n)(?=[a-zß-ÿ])")
+MARKED = re.compile("[\x02\ufffe]\n?")
 SENTENCE_END = re.compile(r"""[.!?:;]["'\u201d\u2019)\]]*$""")
 LIST_ITEM = re.compile(r"\s*(?:[•▪◦‣*\u2013-]|\(?\w{1,3}[.)])\s")
 FULL_LINE = 0.75  # of the page's usual length; a paragraph may end on a line that is shorter
@@ -58,7 +59,7 @@ def text_of(document: pypdfium2.PdfDocument, index: int) -> str:
     finally:
         textpage.close()
         page.close()
-    return PARTED.sub("", text.replace("\r\n", "\n"))
+    return MARKED.sub("-", PARTED.sub("", text.replace("\r\n", "\n").replace("\xad", "")))
 
 
 def paragraphs(text: str) -> list[str]:

@@ -4,7 +4,7 @@ import io
 import warnings
 from itertools import chain
 
-from openpyxl import load_workbook  # type: ignore[import-untyped]
+from openpyxl import load_workbook
 
 from neuralbridge.retrieval.extract import Extract, ExtractBuilder
 from neuralbridge.retrieval.readers.rows import lines_of_rows

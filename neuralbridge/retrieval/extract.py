@@ -46,8 +46,7 @@ class Block:
 class Extract:
     """A document's text with its headings, pages and blocks, each in the order of the text.
 
-    `kind` is the format it was read as ("pdf", "markdown", ...); `title` is what the document calls itself;
-    `language` is that of a program ("python", ...).
+    `kind` is the format it was read as ("pdf", "markdown", ...); `title` is what the document calls itself.
     """
 
     kind: str
@@ -56,7 +55,6 @@ class Extract:
     pages: tuple[Page, ...] = ()
     blocks: tuple[Block, ...] = ()
     title: str | None = None
-    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

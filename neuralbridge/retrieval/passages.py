@@ -4,28 +4,32 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
-from semantic_text_splitter import MarkdownSplitter, TextSplitter
+from semantic_text_splitter import TextSplitter
 from tokenizers import Tokenizer
 
-from neuralbridge.errors import DocumentRefused
+from neuralbridge.errors import DocumentTooLarge
 from neuralbridge.retrieval.extract import Extract, Passage
 
 ENCODED_AT_ONCE = 100_000  # characters; the tokenizer's work space grows with them
 # What counts as one token at most. A tokenizer takes any long word, and any white space, for one token or none;
 # without this, a megabyte of either would be one passage.
 CHARACTERS_PER_TOKEN = 10
+CUT_AT_ONCE = 8_000  # characters; the library's time grows with their square where they have no borders
+SLACK = 0.97  # of the room: tokens are not spread evenly over characters
 PATH_DEPTH = 6
 HEADING_LINES = re.compile(r"[^\n]*(?:\n([=~^*-])\1+[ \t]*(?=\n|\Z))?\s*")  # one, and the one that underlines it
+BLANK_LINES = re.compile(r"\n\s*\n\s*")
 
 Piece = tuple[int, int]  # start and end
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What stands under one heading. From `body` on it is more than headings."""
+    """What stands under one heading and on one page. From `body` on it is more than the heading."""
 
     start: int
     body: int
@@ -33,30 +37,33 @@ class Section:
     heading: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is not cut any more: a paragraph, a block, or a part of one, with the headings right above it.
+
+    `whole` is where its section ends, if it is the first of one: a passage goes on beyond that border only so far.
+    """
+
+    start: int
+    end: int
+    heading: tuple[str, ...]
+    whole: int | None
+
+
 def cut(extract: Extract, tokenizer: Tokenizer, capacity: int, limit: int) -> list[Passage]:
     """The passages in order: they do not overlap, and all of the text is in one of them.
 
-    `capacity` is in tokens: the tokenizer neither truncates nor pads. Raises DocumentRefused when there are more
+    `capacity` is in tokens: the tokenizer neither truncates nor pads. Raises DocumentTooLarge when there are more
     passages than the limit.
     """
     size = Sizes(extract.text, tokenizer, capacity, limit)
-    pieces: list[tuple[Piece, tuple[str, ...]]] = []
-    small: Section | None = None  # sections that fit into one passage together; its heading is the first one's
-    for section in with_text(sections(extract), size, capacity):
-        if small and size(small.start, section.end) <= capacity:
-            lone = small.body == small.end  # nothing but headings, so the first that has a text is yet to come
-            small = replace(section if lone else small, start=small.start, end=section.end)
-            continue
-        if small:
-            pieces.append(((small.start, small.end), small.heading))
-            small = None
-        if size(section.start, section.end) <= capacity:
-            small = section
+    groups: list[list[Unit]] = []
+    for unit in units(extract, size, capacity):
+        if groups and goes_on(groups[-1], unit, size, capacity):
+            groups[-1].append(unit)
         else:
-            pieces += [(piece, section.heading) for piece in parts(extract, section, size, capacity)]
-    if small:
-        pieces.append(((small.start, small.end), small.heading))
-    passages = list(trimmed(extract, pieces))
+            groups.append([unit])
+    passages = [passage for group in groups if (passage := passage_of(extract, group))]
     if len(passages) > limit:
         raise too_many(f"{len(passages):,}", limit)
     return passages
@@ -66,17 +73,15 @@ class Sizes:
     """How many tokens any part of a text counts: it is encoded once, and never again."""
 
     def __init__(self, text: str, tokenizer: Tokenizer, capacity: int, limit: int) -> None:
-        """Raises DocumentRefused as soon as there are too many tokens for so many passages."""
+        """Raises DocumentTooLarge as soon as there are too many tokens for so many passages."""
         self._starts = array("I")  # of tokens
         begin = 0
         while begin < len(text):
-            end = begin + ENCODED_AT_ONCE
-            if end < len(text):
-                end = text.rfind(" ", begin + ENCODED_AT_ONCE // 2, end) + 1 or end
+            end = border(text, begin, ENCODED_AT_ONCE)
             encoding = tokenizer.encode(text[begin:end], add_special_tokens=False)
             self._starts.extend([begin + start for start, _ in encoding.offsets])
             if len(self._starts) > capacity * limit:
-                raise too_many(f"at least {limit + 1:,}", limit)
+                raise too_many(f"about {-(-len(self._starts) * len(text) // (end * capacity)):,}", limit)
             begin = end
 
     def __call__(self, start: int, end: int) -> int:
@@ -84,132 +89,157 @@ class Sizes:
         return max(tokens, -(-(end - start) // CHARACTERS_PER_TOKEN))
 
 
-class Sizer:
-    """Tells the library how large a part of a text is.
+def goes_on(group: list[Unit], unit: Unit, size: Sizes, capacity: int) -> bool:
+    """Whether a unit belongs into the passage of those before it: it fits, and with it all that stands under its
+    heading, unless what is there is too little to stand alone."""
+    start = group[0].start
+    if size(start, unit.end) > capacity:
+        return False
+    return unit.whole is None or size(start, unit.whole) <= capacity or size(start, group[-1].end) < capacity // 4
 
-    It asks for strings, from the place where the next passage begins, many times for each. Found again in the text,
-    their size is known; to encode them anew takes forty times as long. `head` is how many characters before the text
-    the first passage begins.
-    """
 
-    def __init__(self, text: str, start: int, head: int, size: Sizes) -> None:
-        self._text = text
-        self._start = start
-        self._head = head
-        self._size = size
-        self._place = 0  # of what was asked for last
+def passage_of(extract: Extract, group: list[Unit]) -> Passage | None:
+    """The passage without white space around it. Its headings are those that all of it stands under, if there are."""
+    piece = extract.text[group[0].start : group[-1].end]
+    text = piece.strip()
+    if not text:
+        return None
+    start = group[0].start + len(piece) - len(piece.lstrip())
+    shared = group[0].heading
+    for unit in group[1:]:
+        shared = common(shared, unit.heading)
+    place = bisect_right(extract.pages, start, key=lambda page: page.start)
+    page = extract.pages[place - 1].number if place else None
+    return Passage(start, start + len(text), shared or group[0].heading, page, text)
 
-    def __call__(self, part: str) -> int:
-        place = self._text.find(part, self._place)
-        if place < 0:
-            place = self._text.rfind(part, 0, self._place + len(part))
-        assert place >= 0
-        self._place = place
-        start = self._start + place
-        return self._size(start - (0 if self._text[:place].strip() else place + self._head), start + len(part))
+
+def common(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """The beginning of two paths as far as they are the same."""
+    same = 0
+    while same < min(len(one), len(other)) and one[same] == other[same]:
+        same += 1
+    return one[:same]
 
 
 def sections(extract: Extract) -> Iterator[Section]:
-    """The text from each heading to the next, with the path of headings it stands under."""
-    ends = [heading.start for heading in extract.headings] + [len(extract.text)]
-    if ends[0] > 0:
-        yield Section(0, 0, ends[0], ())
+    """The text between each two borders, with the path of headings it stands under."""
+    headings = {heading.start: heading for heading in extract.headings}
+    borders = sorted({0, *headings, *(page.start for page in extract.pages), len(extract.text)})
     path: list[tuple[int, str]] = []
-    for heading, (start, end) in zip(extract.headings, pairwise(ends), strict=True):
-        path = [(level, title) for level, title in path if level < heading.level][-PATH_DEPTH + 1 :]
-        path.append((heading.level, heading.title))
-        lines = HEADING_LINES.match(extract.text, start, end)
-        assert lines
-        if start < end:
-            yield Section(start, lines.end(), end, tuple(title for _, title in path))
+    for start, end in pairwise(borders):
+        body = start
+        if heading := headings.get(start):
+            path = [(level, title) for level, title in path if level < heading.level][-PATH_DEPTH + 1 :]
+            path.append((heading.level, heading.title))
+            lines = HEADING_LINES.match(extract.text, start, end)
+            assert lines
+            body = lines.end()
+        yield Section(start, body, end, tuple(title for _, title in path))
 
 
-def with_text(all_sections: Iterator[Section], size: Sizes, capacity: int) -> Iterator[Section]:
-    """Headings with nothing under them go with the section that follows, unless they fill half a passage."""
-    lone: Section | None = None
-    for section in all_sections:
-        joined = section
-        if lone:
-            if size(lone.start, section.body) <= capacity // 2:
-                joined = replace(section, start=lone.start)
-            else:
-                yield lone
-        lone = joined if joined.body == joined.end else None
-        if not lone:
-            yield joined
-    if lone:
-        yield lone
+def units(extract: Extract, size: Sizes, capacity: int) -> Iterator[Unit]:
+    above: int | None = None  # where headings begin that have no text of their own
+    last = Section(0, 0, 0, ())
+    for section in sections(extract):
+        last = section
+        start = section.start if above is None else above
+        if size(start, section.body) > capacity // 2:  # no heading, whatever it says it is
+            yield from (
+                Unit(*piece, section.heading, None) for piece in prose(extract, start, section.body, size, capacity)
+            )
+            start = section.body
+        above = start if start < section.end else None
+        if not extract.text[section.body : section.end].strip():
+            continue
+        above = None
+        room = capacity - size(start, section.body)
+        whole: int | None = section.end
+        for piece_start, end in packed(pieces(extract, section, size, room), size, room):
+            yield Unit(piece_start if whole is None else start, end, section.heading, whole)
+            whole = None
+    if above is not None:
+        yield Unit(above, last.end, last.heading, None)
 
 
-def parts(extract: Extract, section: Section, size: Sizes, capacity: int) -> list[Piece]:
-    """A section that is too large: blocks as they are, the rest cut by the library, what fits together joined."""
-    head = section.body - section.start
-    place = section.start
-    if size(section.start, section.body) <= capacity // 2:
-        place = section.body
-    else:
-        head = 0
-    pieces: list[Piece] = []
-    ends = [block.end for block in extract.blocks]
-    for block in extract.blocks[bisect_right(ends, place) :]:
+def pieces(extract: Extract, section: Section, size: Sizes, room: int) -> Iterator[Piece]:
+    """The parts of a section's text that stay whole: blocks and paragraphs, and parts of what is too large."""
+    place = section.body
+    first = bisect_right(extract.blocks, place, key=lambda block: block.end)
+    for block in extract.blocks[first:]:
         start, end = max(block.start, place), min(block.end, section.end)
         if start >= section.end:
             break
-        pieces += prose(extract, (place, start), head if not pieces else 0, size, capacity)
-        pieces += [(start, end)] if size(start, end) <= capacity else lines(extract, (start, end), size, capacity)
-        place = end
-    pieces += prose(extract, (place, section.end), head if not pieces else 0, size, capacity)
-    if head:
-        pieces.insert(0, (section.start, section.body))
-    return packed(pieces, size, capacity)
-
-
-def prose(extract: Extract, piece: Piece, head: int, size: Sizes, capacity: int) -> list[Piece]:
-    start, end = piece
-    text = extract.text[start:end]
-    if not text.strip():
-        return []
-    if not head and size(start, end) <= capacity:
-        return [piece]
-    library = MarkdownSplitter if extract.kind == "markdown" else TextSplitter
-    splitter = library.from_callback(Sizer(text, start, head, size), capacity)
-    return [(start + offset, start + offset + len(chunk)) for offset, chunk in splitter.chunk_indices(text)]
-
-
-def lines(extract: Extract, piece: Piece, size: Sizes, capacity: int) -> list[Piece]:
-    """A block that is too large, cut between lines; a line that is too large, by the library."""
-    pieces: list[Piece] = []
-    place = piece[0]
-    for line in extract.text[slice(*piece)].splitlines(keepends=True):
-        end = place + len(line)
-        pieces += [(place, end)] if size(place, end) <= capacity else prose(extract, (place, end), 0, size, capacity)
-        place = end
-    return packed(pieces, size, capacity)
-
-
-def packed(pieces: list[Piece], size: Sizes, capacity: int) -> list[Piece]:
-    """Neighbouring pieces put together as far as they fit."""
-    together: list[Piece] = []
-    for start, end in pieces:
-        if together and size(together[-1][0], end) <= capacity:
-            together[-1] = (together[-1][0], end)
+        yield from prose(extract, place, start, size, room)
+        if size(start, end) <= room:
+            yield start, end
         else:
-            together.append((start, end))
-    return together
+            yield from lines(extract, start, end, size, room)
+        place = end
+    yield from prose(extract, place, section.end, size, room)
 
 
-def trimmed(extract: Extract, pieces: list[tuple[Piece, tuple[str, ...]]]) -> Iterator[Passage]:
-    """The passages without white space around them. Pages are looked up for what is left."""
-    pages = [page.start for page in extract.pages]
-    for (start, end), heading in pieces:
-        piece = extract.text[start:end]
-        text = piece.strip()
-        if text:
-            start += len(piece) - len(piece.lstrip())
-            place = bisect_right(pages, start)
-            page = extract.pages[place - 1].number if place else None
-            yield Passage(start, start + len(text), heading, page, text)
+def prose(extract: Extract, start: int, end: int, size: Sizes, room: int) -> Iterator[Piece]:
+    """Paragraphs, and the sentences or words of those that are too large."""
+    for gap in BLANK_LINES.finditer(extract.text, start, end):
+        yield from divided(extract, start, gap.end(), size, room)
+        start = gap.end()
+    yield from divided(extract, start, end, size, room)
 
 
-def too_many(passages: str, limit: int) -> DocumentRefused:
-    return DocumentRefused(f"makes {passages} passages; a document may have {limit:,}")
+def lines(extract: Extract, start: int, end: int, size: Sizes, room: int) -> Iterator[Piece]:
+    """The lines of a block that is too large, as many together as fit."""
+    parts: list[Piece] = []
+    for line in extract.text[start:end].split("\n"):
+        parts += divided(extract, start, min(start + len(line) + 1, end), size, room)
+        start += len(line) + 1
+    yield from packed(iter(parts), size, room)
+
+
+def divided(extract: Extract, start: int, end: int, size: Sizes, room: int) -> Iterator[Piece]:
+    """A part of the text, cut by the library where it is too large: between sentences if they fit, else words."""
+    if not extract.text[start:end].strip():
+        return
+    tokens = size(start, end)
+    if tokens <= room or end - start == 1:
+        yield start, end
+        return
+    # Of several parts none should be a few words
+    share = min(SLACK * room / tokens, 1.15 / -(-tokens // room))
+    splitter = by_characters(max(1, int((end - start) * share)))
+    while start < end:
+        stop = end if end - start <= CUT_AT_ONCE else border(extract.text, start, CUT_AT_ONCE)
+        for offset, chunk in splitter.chunk_indices(extract.text[start:stop]):
+            yield from divided(extract, start + offset, start + offset + len(chunk), size, room)
+        start = stop
+
+
+def packed(parts: Iterator[Piece], size: Sizes, room: int) -> Iterator[Piece]:
+    """Neighbouring parts put together as far as they fit."""
+    together: Piece | None = None
+    for start, end in parts:
+        if together and size(together[0], end) <= room:
+            together = (together[0], end)
+            continue
+        if together:
+            yield together
+        together = (start, end)
+    if together:
+        yield together
+
+
+def border(text: str, start: int, characters: int) -> int:
+    """Where a part of so many characters at most may end: after a line, a word, or anywhere."""
+    end = start + characters
+    if end >= len(text):
+        return len(text)
+    half = start + characters // 2
+    return text.rfind("\n", half, end) + 1 or text.rfind(" ", half, end) + 1 or end
+
+
+@lru_cache(64)
+def by_characters(capacity: int) -> TextSplitter:
+    return TextSplitter(capacity)
+
+
+def too_many(passages: str, limit: int) -> DocumentTooLarge:
+    return DocumentTooLarge(f"makes {passages} passages; a document may have {limit:,}")

@@ -6,7 +6,7 @@ import unicodedata
 from charset_normalizer import from_bytes
 
 from neuralbridge.errors import UnknownFormat
-from neuralbridge.retrieval.extract import clean
+from neuralbridge.retrieval.extract import UNWANTED, clean
 
 MARKS = {  # the wider first: UTF-32's little-endian mark begins with that of UTF-16
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -46,17 +46,17 @@ def decoded(raw: bytes) -> str:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        text = ""
-    if text and "\x00" not in text[:SAMPLE_CHARACTERS]:
-        return text
-    return unmarked_utf16(raw) or text or in_legacy(raw)
+        return unmarked_utf16(raw) or in_legacy(raw)
+    # Valid as UTF-8 too, UTF-16 has a control character beside most letters; a few zeros are an accident
+    controls = len(UNWANTED.findall(text[:SAMPLE_CHARACTERS]))
+    return (unmarked_utf16(raw) or text) if controls * 4 > len(text[:SAMPLE_CHARACTERS]) else text
 
 
 def unmarked_utf16(raw: bytes) -> str | None:
-    """The text of UTF-16 without a mark. Its line ends and spaces have their zeros all on one side."""
+    """The text of UTF-16 without a mark. What is ASCII in it, if only its spaces, has its zeros all on one side."""
     sample = raw[:SAMPLE_BYTES]
     even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if not even + odd or min(even, odd) * 20 > max(even, odd) or len(raw) % 2:
+    if min(even, odd) * 4 > max(even, odd) or even == odd or len(raw) % 2:
         return None
     try:
         return raw.decode("utf-16-le" if odd > even else "utf-16-be")

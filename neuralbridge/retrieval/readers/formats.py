@@ -16,7 +16,7 @@ from neuralbridge.retrieval.readers.plain import read_plain
 from neuralbridge.retrieval.readers.rows import read_delimited
 from neuralbridge.retrieval.readers.sheets import read_xlsx
 from neuralbridge.retrieval.readers.slides import read_pptx
-from neuralbridge.retrieval.readers.source import language, read_source
+from neuralbridge.retrieval.readers.source import is_source
 from neuralbridge.retrieval.readers.webpage import read_html
 from neuralbridge.retrieval.readers.word import read_docx
 
@@ -131,7 +131,7 @@ def named(text: str, name: str) -> Extract:
 def verbatim(text: str, name: str) -> Extract:
     if ending(name) in MARKDOWN:
         return read_markdown(text)
-    return read_source(text, name) if language(name) else read_plain(text)
+    return Extract("code", text) if is_source(name) else read_plain(text)
 
 
 def ending(name: str) -> str:

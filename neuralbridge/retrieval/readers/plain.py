@@ -86,5 +86,7 @@ def title(line: Line) -> str:
 def lines(text: str) -> Iterator[Line]:
     start = 0
     for line in text.split("\n"):
+        if line.startswith("\f"):  # a page begins like after a blank line
+            yield BLANK
         yield Line(start + (line.startswith("\f")), line.strip("\f"))
         start += len(line) + 1

@@ -1,35 +1,16 @@
-"""Source code: verbatim. What a program is written in is known by its file's name only."""
+"""Which files are source code, and alike: read verbatim. Their names are all there is to tell."""
 
 from pathlib import PurePosixPath
 
-from neuralbridge.retrieval.extract import Extract
-
-LANGUAGES = {
-    "python": "py pyi pyw",
-    "javascript": "js mjs cjs jsx",
-    "typescript": "ts mts cts",
-    "tsx": "tsx",
-    "java": "java",
-    "c": "c h",
-    "cpp": "cc cpp cxx hh hpp hxx ino",
-    "go": "go",
-    "rust": "rs",
-    # Without a grammar: cut like text
-    "shell": "sh bash zsh fish",
-    "sql": "sql",
-    "other": "rb php pl pm lua r jl kt kts scala swift cs fs vb ex exs erl hs ml mli clj lisp el dart groovy gradle "
-    "zig nim v vhd m mm asm s ps1 bat cmd awk sed tcl cmake make mk dockerfile tf proto graphql css scss sass less vue "
-    "svelte toml yaml yml ini cfg conf env properties diff patch tex bib",
-}
-BY_ENDING = {ending: language for language, endings in LANGUAGES.items() for ending in endings.split()}
-BY_NAME = {"makefile", "dockerfile", "cmakelists.txt", "rakefile", "gemfile", "jenkinsfile", "vagrantfile", "justfile"}
+ENDINGS = set(
+    """asm awk bash bat bib c cc cfg cjs clj cls cmake cmd conf cpp cs css cts cxx dart diff el elm env erl ex exs f90
+    fish fs go gradle graphql groovy h hh hpp hs hxx ini ino java jl js jsx kt kts less lisp lua m mjs mk ml mli mm mts
+    nim patch php pl pm properties proto ps1 py pyi pyw r rb rs s sass scala scm scss sh sol sql sty svelte swift tcl
+    tex tf toml ts tsx v vb vhd vue yaml yml zig zsh""".split()  # noqa: SIM905  # one per line is a page
+)
+NAMES = {"makefile", "dockerfile", "cmakelists.txt", "rakefile", "gemfile", "jenkinsfile", "vagrantfile", "justfile"}
 
 
-def language(name: str) -> str | None:
-    """The language of a file of this name, None when it is no source code."""
+def is_source(name: str) -> bool:
     name = name.lower()
-    return "other" if name in BY_NAME else BY_ENDING.get(PurePosixPath(name).suffix.removeprefix("."))
-
-
-def read_source(text: str, name: str) -> Extract:
-    return Extract("code", text, language=language(name))
+    return name in NAMES or PurePosixPath(name).suffix.removeprefix(".") in ENDINGS

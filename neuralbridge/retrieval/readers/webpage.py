@@ -20,9 +20,13 @@ LISTS = {"ul", "ol", "menu"}
 SPACE = re.compile(r"[ \t\n\r\f]+")
 BLANKS = re.compile(r" {2,}")
 TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
-UNSEEN = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1", re.DOTALL | re.IGNORECASE)
+UNSEEN = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1|\Z)", re.DOTALL | re.IGNORECASE)
 # Those that never nest in themselves, and are often left open
 FLAT = set("p li td th tr dt dd option br img hr input meta link col area base wbr source embed".split())  # noqa: SIM905
+XHTML = "http://www.w3.org/1999/xhtml"
+CLOSED = re.compile(
+    r"<([a-zA-Z][\w-]*)([^<>]*)/>"
+)  # in XHTML an element may end where it begins; in HTML it stays open
 MAX_NESTING = 3_000  # the parser takes the square of it: 0.1 s; three minutes for 100,000
 
 
@@ -34,6 +38,8 @@ def read_html(text: str) -> Extract:
 
 def add_page(builder: ExtractBuilder, text: str) -> None:
     """Add what a page shows; it names the document if nothing has yet."""
+    if XHTML in text[:2_000]:
+        text = CLOSED.sub(r"<\1\2></\1>", text)
     check_nesting(text)
     root = LexborHTMLParser(text).root
     if root is None:

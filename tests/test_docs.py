@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neuralbridge.protocol.failure import CODES
 from neuralbridge.protocol.pushes import PUSHES
+from neuralbridge.web.knowledge import KNOWLEDGE
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,8 +18,18 @@ def test_the_schemas_of_the_wire_page_are_those_of_the_models() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def test_every_event_and_every_code_is_on_the_wire_page() -> None:
-    page = (ROOT / "docs" / "wire.md").read_text("utf-8")
+def test_every_event_and_every_code_is_on_a_page() -> None:
+    wire = (ROOT / "docs" / "wire.md").read_text("utf-8")
+    http = (ROOT / "docs" / "http.md").read_text("utf-8")
     hidden = {"invalid_request", "unavailable"}  # a base class; a server that does not start
-    missing = {word for word in {*PUSHES, *CODES.values()} - hidden if f"`{word}" not in page}
-    assert missing == set()
+    assert {word for word in PUSHES if f"`{word}" not in wire} == set()
+    assert {code for code, _ in CODES.values() if f"`{code}" not in wire + http} - hidden == set()
+
+
+def test_every_route_of_documents_is_on_the_http_page() -> None:
+    http = (ROOT / "docs" / "http.md").read_text("utf-8")
+    assert [
+        f"{method} /api/knowledge/{path}"
+        for method, path, _ in KNOWLEDGE
+        if f"`{method} /api/knowledge/{path}" not in http
+    ] == []

@@ -52,7 +52,7 @@ ONLY_IN: dict[str, set[str]] = {
     "asyncio": {"ingest", "assistant", "database", "engine.engine", "web", "app", "server", "cli", "retrieval"},
     "click": {"cli", "catalog.fetch"},
     "ctypes": {"engine.llama"},
-    "datetime": {"store.conversations", "assistant.template", "assistant.template_child", "retrieval.documents", "retrieval.query"},
+    "datetime": {"store.conversations", "assistant.template", "assistant.template_child", "retrieval.documents", "retrieval.query", "retrieval.watcher", "web.knowledge"},
     "fcntl": {"data_folder", "catalog.fetch"},
     "http": {"catalog.download"},
     "faiss": {"retrieval.index", "retrieval.vectors"},
@@ -74,7 +74,7 @@ ONLY_IN: dict[str, set[str]] = {
     "threading": {"engine.worker", "retrieval.embedder_child"},
     "time": {"assistant", "engine.engine", "engine.worker", "web", "catalog.download", "retrieval"},
     "urllib": {"catalog.fetch", "catalog.download", "protocol.handshake", "retrieval.readers"},
-    "uuid": {"store.conversations", "assistant.answers", "retrieval.jobs"},
+    "uuid": {"store.conversations", "assistant.answers", "retrieval.jobs", "web.knowledge"},
     "yaml": {"config", "catalog.weights"},
 }
 

@@ -43,16 +43,7 @@ def add_knowledge_routes(app: web.Application) -> None:
         app[UPLOADS].shutdown()
 
     app.on_cleanup.append(end_thread)
-    for method, path, handler in (
-        (hdrs.METH_POST, "ingest", ingest),
-        (hdrs.METH_GET, "jobs/{id}", job),
-        (hdrs.METH_GET, "documents", documents),
-        (hdrs.METH_GET, "documents/{id}", document),
-        (hdrs.METH_PATCH, "documents/{id}", edit),
-        (hdrs.METH_DELETE, "documents/{id}", delete),
-        (hdrs.METH_GET, "search", search),
-        (hdrs.METH_POST, "explain", explained),
-    ):
+    for method, path, handler in KNOWLEDGE:
         app.router.add_route(method, f"/api/knowledge/{path}", answered(handler))
 
 
@@ -309,3 +300,15 @@ def today() -> str:
 
 async def on_thread(request: web.Request, act: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(request.app[UPLOADS], act)
+
+
+KNOWLEDGE: tuple[tuple[str, str, Handler], ...] = (
+    hdrs.METH_POST, "ingest", ingest),
+    (hdrs.METH_GET, "jobs/{id}", job),
+    (hdrs.METH_GET, "documents", documents),
+    (hdrs.METH_GET, "documents/{id}", document),
+    (hdrs.METH_PATCH, "documents/{id}", edit),
+    (hdrs.METH_DELETE, "documents/{id}", delete),
+    (hdrs.METH_GET, "search", search),
+    (hdrs.METH_POST, "explain", explained),
+)

@@ -303,7 +303,7 @@ async def on_thread(request: web.Request, act: Callable[[], T]) -> T:
 
 
 KNOWLEDGE: tuple[tuple[str, str, Handler], ...] = (
-    hdrs.METH_POST, "ingest", ingest),
+    (hdrs.METH_POST, "ingest", ingest),
     (hdrs.METH_GET, "jobs/{id}", job),
     (hdrs.METH_GET, "documents", documents),
     (hdrs.METH_GET, "documents/{id}", document),

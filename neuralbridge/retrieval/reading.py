@@ -9,16 +9,18 @@ import select
 import struct
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from neuralbridge.errors import DocumentRefused, DocumentsUnavailable, DocumentTooLarge, UnknownFormat
 from neuralbridge.retrieval.extract import MAX_CHARACTERS, Passage, shown
 
-HEAD = struct.Struct("!I")  # before each message: its length
-MAX_MESSAGE = 8 * MAX_CHARACTERS  # bytes; text has up to 4 for a character, some of them escaped
+HEAD = struct.Struct("!II")  # before each message: its length, and that of the text after it
+MAX_MESSAGE = 8 * MAX_CHARACTERS  # bytes; a text has up to 4 for a character
 REFUSALS = {kind.__name__: kind for kind in (DocumentRefused, DocumentTooLarge, UnknownFormat)}
 FILES_PER_CHILD = 500  # then it is replaced: some parsers keep what they had
 START_SECONDS = 60.0
@@ -64,6 +66,7 @@ class Reader:
         self._child: subprocess.Popen[bytes] | None = None
         self._read = 0
         self._closed = False
+        self._turn = threading.Lock()
 
     def read(self, path: Path, name: str) -> Reading:
         """A file, shown as `name`. Raises DocumentRefused."""
@@ -76,35 +79,42 @@ class Reader:
     def close(self) -> None:
         """End the child, from any thread, also while it reads."""
         self._closed = True
-        self._end()
+        child = self._child
+        if child is not None:
+            child.kill()
+        with self._turn:  # its pipes are not closed under somebody who reads from them
+            self._end()
 
     def _ask(self, request: dict[str, str], name: str) -> Reading:
-        child = self._running()
+        with self._turn:
+            return self._answer(self._running(), request, shown(name))
+
+    def _answer(self, child: subprocess.Popen[bytes], request: dict[str, str], name: str) -> Reading:
         self._read += 1
         try:
             self._send(child, request)
-            answer = json.loads(self._receive(child, time.monotonic() + self._seconds))
+            answer, text = self._receive(child, self._seconds)
         except TimeoutError:
             self._end()
-            raise DocumentRefused(f"{shown(name)} took more than {self._seconds:g} s to be read.") from None
+            raise DocumentRefused(f"{name} took more than {self._seconds:g} s to be read.") from None
         except (OSError, EOFError, ValueError):
             self._end()
             if self._closed:
                 raise DocumentsUnavailable("The server is stopping.") from None
-            raise DocumentRefused(f"{shown(name)} ended the program that reads documents.") from None
-        if answer.pop("resident") > self._memory_bytes // 2:
+            raise DocumentRefused(f"{name} ended the program that reads documents.") from None
+        error = answer.get("error")
+        if answer.pop("resident") > self._memory_bytes // 2 or error == "MemoryError":
             self._end()  # what it keeps would be missing for the next one
-        if (error := answer.get("error")) == "MemoryError":
+        if error == "MemoryError":
             megabytes = self._memory_bytes // 1024**2
-            raise DocumentRefused(f"{shown(name)} needs more than {megabytes:,} MB of memory to be read.")
+            raise DocumentRefused(f"{name} needs more than {megabytes:,} MB of memory to be read.")
         if error:
             raise REFUSALS[error](answer["message"])
-        text: str = answer["text"]
         passages = tuple(
             Passage(start, end, tuple(heading), page, text[start:end])
             for start, end, heading, page in answer.pop("passages")
         )
-        return Reading(**answer, passages=passages)
+        return Reading(**answer, text=text, passages=passages)
 
     def _running(self) -> subprocess.Popen[bytes]:
         """A child that is ready. Raises DocumentsUnavailable."""
@@ -120,9 +130,11 @@ class Reader:
             )
             self._read = 0
             try:
-                self._receive(child, time.monotonic() + START_SECONDS)
+                self._receive(child, START_SECONDS)
             except (OSError, EOFError, ValueError) as error:
                 self._end()
+                if self._closed:
+                    raise DocumentsUnavailable("The server is stopping.") from None
                 raise DocumentsUnavailable(
                     "The program that reads documents cannot be started; the log says why."
                 ) from error
@@ -135,7 +147,7 @@ class Reader:
     def _send(child: subprocess.Popen[bytes], request: dict[str, str]) -> None:
         assert child.stdin is not None
         message = json.dumps(request).encode()
-        child.stdin.write(HEAD.pack(len(message)) + message)
+        child.stdin.write(HEAD.pack(len(message), 0) + message)
         child.stdin.flush()
 
     def _end(self) -> None:
@@ -149,20 +161,27 @@ class Reader:
             child.stdout.close()
 
     @staticmethod
-    def _receive(child: subprocess.Popen[bytes], deadline: float) -> bytes:
-        """One message. Raises TimeoutError, EOFError when the child has ended."""
+    def _receive(child: subprocess.Popen[bytes], seconds: float) -> tuple[dict[str, Any], str]:
+        """One message and the text after it. Raises TimeoutError; EOFError when the child has ended."""
+        deadline = time.monotonic() + seconds
         assert child.stdout is not None
-        received, wanted = bytearray(), HEAD.size
-        while len(received) < wanted:
-            ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise TimeoutError
-            part = os.read(child.stdout.fileno(), wanted - len(received))
-            if not part:
-                raise EOFError
-            received += part
-            if len(received) == HEAD.size and wanted == HEAD.size:
-                wanted += HEAD.unpack(received)[0]
-                if wanted > MAX_MESSAGE:
-                    raise ValueError("a message of the child is too long")
-        return bytes(received[HEAD.size :])
+        pipe = child.stdout.fileno()
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+
+        def read(size: int) -> bytes:
+            received = bytearray()
+            while len(received) < size:
+                if not poll.poll(max(0.0, deadline - time.monotonic()) * 1_000):
+                    raise TimeoutError
+                part = os.read(pipe, size - len(received))
+                if not part:
+                    raise EOFError
+                received += part
+            return bytes(received)
+
+        sizes = HEAD.unpack(read(HEAD.size))
+        if sum(sizes) > MAX_MESSAGE:
+            raise ValueError("a message of the child is too long")
+        message: dict[str, Any] = json.loads(read(sizes[0]))
+        return message, read(sizes[1]).decode()

@@ -134,9 +134,10 @@ def main() -> None:
     worker = Worker(settings)
 
     def send(reply: dict[str, Any]) -> None:
-        reply["resident"] = memory()[1] - before
-        message = json.dumps(reply, ensure_ascii=False).encode()
-        out.write(HEAD.pack(len(message)) + message)
+        text = reply.pop("text", "").encode()  # by itself: as JSON it would hold up the parent's other threads
+        message = json.dumps({**reply, "resident": memory()[1] - before}).encode()
+        out.write(HEAD.pack(len(message), len(text)) + message)
+        out.write(text)
         out.flush()
 
     sys.dont_write_bytecode = True
@@ -149,7 +150,7 @@ def main() -> None:
     give_up_rights(settings["memory_bytes"])
     send({})
     while len(head := sys.stdin.buffer.read(HEAD.size)) == HEAD.size:
-        request = json.loads(sys.stdin.buffer.read(*HEAD.unpack(head)))
+        request = json.loads(sys.stdin.buffer.read(HEAD.unpack(head)[0]))
         if sys.platform != "win32":
             signal.alarm(int(settings["seconds"]) + SPARE_SECONDS)  # so that a killed parent leaves no child
         reply = worker.answer(request)

@@ -71,7 +71,7 @@ ONLY_IN: dict[str, set[str]] = {
     "sqlite3": {"database", "store.conversations", "doctor", "retrieval"},
     "ssl": {"catalog.download"},
     "subprocess": {"engine.probe", "catalog.fetch", "retrieval.reading"},
-    "threading": {"engine.worker", "retrieval.embedder_child"},
+    "threading": {"engine.worker", "retrieval.embedder_child", "retrieval.reading"},
     "time": {"assistant", "engine.engine", "engine.worker", "web", "catalog.download", "retrieval"},
     "urllib": {"catalog.fetch", "catalog.download", "protocol.handshake", "retrieval.readers"},
     "uuid": {"store.conversations", "assistant.answers", "retrieval.jobs", "web.knowledge"},

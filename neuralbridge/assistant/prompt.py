@@ -87,7 +87,8 @@ class Prompts:
         """
         opening = [ChatMessage("system", system)] if system else []
         if not passages:
-            return await self._with_history(conversation, opening, ChatMessage("user", query), max_tokens)
+            prompt = await self._with_history(conversation, opening, ChatMessage("user", query), max_tokens)
+            return replace(prompt, reused=())
         told = await self._told(conversation)
         again = {passage.place: twin for passage in passages for twin in told if twin.covers(passage)}
         while True:

@@ -66,7 +66,7 @@ def known_items(folder: Path) -> tuple[list[Row], Path]:
 
 
 async def opened(data: Path) -> Database:
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  # nothing else is on this loop
     database = Database(data / "neuralbridge.db")
     await database.start()
     return database
@@ -81,8 +81,8 @@ async def embedded(texts: list[str]) -> np.ndarray:
 
 
 async def hundred_thousand(folder: Path, pages: Path) -> list[Row]:
-    """Passages made of the lines of real ones, with vectors beside the real ones' vectors: real words in real numbers."""
-    rng = random.Random(1)
+    """Passages made of the lines of real ones, with vectors beside real vectors: real words in real numbers."""
+    rng = random.Random(1)  # noqa: S311  # the same passages each time
     lines = [line for page in sorted((pages / "docs").iterdir()) for line in page.read_text("utf-8").splitlines()]
     lines = [line.strip() for line in lines if len(line.split()) > 4]
     real = [" ".join(rng.choices(lines, k=7)) for _ in range(1_000)]

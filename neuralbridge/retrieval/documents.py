@@ -310,12 +310,13 @@ class Documents:
 
     async def vectors(self, model: str, ids: Ids) -> tuple[Ids, Matrix]:
         """Those of these passages that have a vector, and their vectors."""
+        # CROSS: the list leads. SQLite takes it for long otherwise, and looks through it once for every vector.
 
         def query(connection: sqlite3.Connection) -> tuple[Ids, Matrix]:
             rows = connection.execute(
                 """
                 SELECT v.passage, v.vector FROM json_each(?) AS wanted
-                JOIN vectors v ON v.passage = wanted.value AND v.model = ?
+                CROSS JOIN vectors v ON v.passage = wanted.value AND v.model = ?
                 """,
                 (json.dumps(ids.tolist()), model),
             ).fetchall()

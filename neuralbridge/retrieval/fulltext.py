@@ -61,7 +61,8 @@ class FullText:
                 """
                 SELECT p.id, d.uid, d.source, p.start, p.end, p.page, p.heading, p.text, v.vector,
                     CASE WHEN d.centroid_model = :model THEN d.centroid END
-                FROM json_each(:wanted) AS w JOIN passages p ON p.id = w.value JOIN documents d ON d.id = p.document
+                FROM json_each(:wanted) AS w CROSS JOIN passages p ON p.id = w.value
+                JOIN documents d ON d.id = p.document
                 LEFT JOIN vectors v ON v.passage = p.id AND v.model = :model
                 WHERE d.owner = :owner
                 """,

@@ -52,7 +52,7 @@ def build_app(
     engine = Engine(open_runner, config.limits.waiting_questions)
     template = ChatTemplate(engine)
     library = build_library(config, data, home, database, lambda folder: open_embedder(folder, lambda: engine.busy > 0))
-    watcher = Watcher(library, tuple((home / folder).resolve() for folder in config.documents.watch))
+    watcher = Watcher(library, tuple((home / Path(folder).expanduser()).resolve() for folder in config.documents.watch))
     prompts = Prompts(engine, template, conversations)
     witness = Witness(library, config.documents)
     assistant = Assistant(Names(config), witness, prompts, engine, conversations)

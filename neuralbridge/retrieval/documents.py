@@ -321,7 +321,7 @@ class Documents:
                 (json.dumps(ids.tolist()), model),
             ).fetchall()
             found = np.array([id for id, _ in rows], np.int64)
-            return found, np.array([vector_of(blob) for _, blob in rows], np.float32).reshape(len(rows), -1)
+            return found, np.array([vector_of(blob) for _, blob in rows], np.float32)
 
         return await self._database.read(query)
 

@@ -88,6 +88,11 @@ class Embeddings:
         async with self._writers:
             yield await self.serving()
 
+    async def caught_up(self) -> None:
+        """Return when nothing is being opened, loaded or embedded anew."""
+        await self._opened.wait()
+        await asyncio.gather(*self._tasks)
+
     async def _open(self) -> None:
         try:
             target = self._open_embedder(self._folder)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 COSINE = 0.7  # of question and passage
 WORDS = 0.45  # BM25 as a share of the greatest possible for this question
 DOCUMENT = 0.3  # cosine of question and the mean of the document's passages
-EXACT = 0.25  # all identifiers of the question stand in the passage, as they are written
+EXACT = 0.4  # all identifiers of the question stand in the passage, as they are written
 # The logistic curve from their sum to the probability that the passage answers the question
 SLOPE = 16.0
 OFFSET = -8.8

@@ -32,4 +32,6 @@ def test_it_starts_and_answers_with_the_network_unshared(tmp_path: Path) -> None
     seen = json.loads(visit.stdout)
     assert seen["interfaces"] == ["lo"]
     assert "Paris" in seen["response"]
+    assert seen["sources"] == ["pump.md"]
+    assert "27" in seen["informed"]
     assert seen["health"]["outgoing_connections"] == 0

@@ -1,4 +1,4 @@
-"""Starts the server, asks one question, prints what it saw as JSON. Run by test_no_network inside a namespace."""
+"""Starts the server, brings a document, asks two questions, prints what it saw as JSON. Run by test_no_network inside a namespace."""
 
 import asyncio
 import fcntl
@@ -29,9 +29,22 @@ async def visit(url: str) -> dict[str, object]:
             await client.send_json(["1", "2", "proxy:visit", "query", asked])
             while (frame := await client.receive_json())[3] != "response":
                 pass
+            document = {"content": "The warranty of the XK-204 pump lasts 27 months.", "source_document": "pump.md"}
+            async with http.post(f"{url}/api/knowledge/ingest", json=document) as taken:
+                assert taken.status == 201, await taken.text()
+            asked = {"query": "How long is the warranty of the XK-204 pump?", "temperature": 0}
+            await client.send_json(["1", "3", "proxy:visit", "query", asked])
+            while (informed := await client.receive_json())[3] != "response":
+                pass
         async with http.get(f"{url}/api/proxy/health") as health:
             interfaces = [name for _, name in socket.if_nameindex()]
-            return {"interfaces": interfaces, "response": frame[4]["response"], "health": await health.json()}
+            return {
+                "interfaces": interfaces,
+                "response": frame[4]["response"],
+                "informed": informed[4]["response"],
+                "sources": [source["source_document"] for source in informed[4]["metadata"]["sources"]],
+                "health": await health.json(),
+            }
 
 
 def main(data: str) -> None:

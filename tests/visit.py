@@ -1,4 +1,4 @@
-"""Starts the server, brings a document, asks two questions, prints what it saw as JSON. Run by test_no_network inside a namespace."""
+"""Starts the server, asks, brings a document, asks about it; prints what it saw as JSON. For test_no_network."""
 
 import asyncio
 import fcntl

@@ -171,7 +171,7 @@ class Embedder:
 
     async def _running(self) -> Process:
         async with self._starting:
-            if self._child is None or self._child.returncode is not None:
+            if not self.loaded:  # its pipe is closed some time before its end is known
                 await self._start()
         assert self._child is not None
         return self._child

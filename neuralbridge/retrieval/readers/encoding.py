@@ -21,7 +21,10 @@ LEGACY = [
     *("cp1250", "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256"),
 ]
 DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w-]{3,20})""", re.IGNORECASE)
-DECLARABLE = {*LEGACY, "latin_1", "iso8859_1", "iso8859_15", "shift_jis", "euc_kr", "gbk", "gb2312", "koi8_u", "utf_8"}
+DECLARABLE = {
+    *("us_ascii", "utf_8", "utf8", "latin_1", "iso8859_1", "iso8859_15", "shift_jis", "iso_2022_jp", "euc_kr"),
+    *("gbk", "gb2312", "big5hkscs", "koi8_u", *LEGACY),
+}
 OVERSTRUCK = re.compile(".\x08")  # how manual pages print bold: S\bSY\bY
 SAMPLE_BYTES = 16_384
 SAMPLE_CHARACTERS = 20_000
@@ -65,10 +68,9 @@ def unmarked_utf16(raw: bytes) -> str | None:
 
 
 def in_legacy(raw: bytes) -> str:
-    if raw.lstrip().startswith(b"<") and (match := DECLARED.search(raw[:2048])):
-        name = match[1].decode().lower().replace("-", "_").replace("windows_", "cp").replace("iso_8859", "iso8859")
-        if name in DECLARABLE:
-            return raw.decode(name, "replace")
+    match = DECLARED.search(raw[:2048]) if raw.lstrip().startswith(b"<") else None
+    if match is not None and (declared := known(match[1].decode())):
+        return raw.decode(declared, "replace")
     # Lines in plain ASCII tell nothing
     sample = b"\n".join(line for line in raw.split(b"\n") if not line.isascii())[:SAMPLE_BYTES]
     matches = from_bytes(sample, cp_isolation=LEGACY)
@@ -78,6 +80,12 @@ def in_legacy(raw: bytes) -> str:
     alike = [match for match in matches if (match.chaos, match.coherence) == (best.chaos, best.coherence)]
     western = any("cp1252" in match.could_be_from_charset for match in alike)
     return almost_utf8(raw) or raw.decode("cp1252" if western else best.encoding, "replace")
+
+
+def known(name: str) -> str | None:
+    """The encoding of this name, if documents are written in it. Others that Python knows take the square of a text."""
+    name = name.lower().replace("-", "_").replace("windows_", "cp").replace("iso_8859", "iso8859")
+    return name if name in DECLARABLE else None
 
 
 def almost_utf8(raw: bytes) -> str | None:

@@ -6,7 +6,7 @@ from email.policy import default
 
 from neuralbridge.errors import DocumentRefused
 from neuralbridge.retrieval.extract import Extract, ExtractBuilder, one_line
-from neuralbridge.retrieval.readers.encoding import decode
+from neuralbridge.retrieval.readers.encoding import decode, known
 from neuralbridge.retrieval.readers.webpage import add_page
 
 SHOWN = ("From", "To", "Cc", "Date")
@@ -45,6 +45,6 @@ def text_of(body: MIMEPart) -> str:
     raw = body.get_payload(decode=True)
     assert isinstance(raw, bytes)
     try:
-        return raw.decode(body.get_content_charset("utf-8"))
-    except (LookupError, UnicodeError):  # a character set that nobody knows, or the wrong one
+        return raw.decode(known(body.get_content_charset("utf-8")) or "utf-8")
+    except UnicodeError:  # it is another one
         return decode(raw)

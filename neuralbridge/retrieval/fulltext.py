@@ -18,7 +18,10 @@ MATCHES = 300  # the best by BM25
 EXACT_MATCHES = 100
 COLUMN_WEIGHTS = "2.0, 2.0, 1.0, 1.0"  # name, heading, text, extra
 K1 = 1.2  # FTS5's own, fixed in fts5_aux.c; a term's part of BM25 is below idf * (K1 + 1)
-COMMON = 0.2  # a term in more than this share of the passages is looked for only when there are no others
+# A term in more than this share of the passages, or in so many, is looked for only when there are no others: it tells
+# little, and ranking all that have it would take most of a search's time
+COMMON = 0.2
+COMMON_MATCHES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def matched(connection: sqlite3.Connection, query: Query, allowed: Ids | None) -
     (total,) = connection.execute("SELECT count(*) FROM passages").fetchone()
     frequencies = {term: frequency(connection, term, total) for term in query.terms}
     known = {term: count for term, count in frequencies.items() if count}
-    rare = [term for term, count in known.items() if count <= max(COMMON * total, MATCHES)]
+    rare = [term for term, count in known.items() if count <= common(total)]
     terms = rare or sorted(known, key=lambda term: known[term])[:2]
     if not terms:
         return Matches({}, frozenset(), ())
@@ -112,11 +115,16 @@ def matched(connection: sqlite3.Connection, query: Query, allowed: Ids | None) -
     return Matches({id: min(1.0, rank / most) for id, rank in ranks.items()}, frozenset(exact), tuple(terms))
 
 
+def common(total: int) -> int:
+    """How many of `total` passages may have a term that is not common."""
+    return min(max(int(COMMON * total), MATCHES), COMMON_MATCHES)
+
+
 def frequency(connection: sqlite3.Connection, term: str, total: int) -> int:
     """How many passages have a term; counted only as far as it matters."""
-    limit = max(int(COMMON * total), MATCHES) + 1
     (count,) = connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM passages_text WHERE passages_text MATCH ? LIMIT ?)", (phrase(term), limit)
+        "SELECT count(*) FROM (SELECT 1 FROM passages_text WHERE passages_text MATCH ? LIMIT ?)",
+        (phrase(term), common(total) + 1),
     ).fetchone()
     return int(count)
 

@@ -1,5 +1,6 @@
 """A search, from the words typed to passages in order. `explain` is the same search with everything it saw."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from neuralbridge.retrieval.scoring import Evidence
 NEIGHBOURS = 100  # passages looked at because they are near in meaning
 WORD_HITS = 100  # ... and because they have the words
 MERGED_CHARACTERS = 3_000  # neighbouring passages are put together up to this length
+GAP = 4  # characters between neighbouring passages, blank ones
 
 
 class Meaning(Protocol):
@@ -65,13 +67,9 @@ class Searcher:
     async def search(self, query: Query, owner: str, limit: int, meaning: Meaning | None) -> Search:
         """The `limit` best results; without `meaning` by words alone."""
         allowed = await self._full_text.allowed(query, owner) if query.filtered else None
-        vector: Matrix | None = None
-        near: list[int] = []
-        if meaning is not None and query.text:
-            vector = await meaning.embed(query.text)
-            ids, _ = await meaning.nearest(vector, NEIGHBOURS, allowed)
-            near = ids.tolist()
-        matches = await self._full_text.match(query, allowed)
+        (vector, near), matches = await asyncio.gather(
+            nearest(query, allowed, meaning), self._full_text.match(query, allowed)
+        )
         hits = sorted(matches.share, key=lambda id: (-matches.share[id], id))
         if not query.text and allowed is not None:  # nothing but filters: everything they leave
             hits = allowed[:WORD_HITS].tolist()
@@ -105,6 +103,15 @@ class Searcher:
         end = max(found.passage.end for found in group)
         text = await self._full_text.cut(first.document, first.start, end)
         return replace(best, passage=replace(first, id=best.passage.id, end=end, text=text))
+
+
+async def nearest(query: Query, allowed: Ids | None, meaning: Meaning | None) -> tuple[Matrix | None, list[int]]:
+    """The question's vector and the passages near it."""
+    if meaning is None or not query.text:
+        return None, []
+    vector = await meaning.embed(query.text)
+    ids, _ = await meaning.nearest(vector, NEIGHBOURS, allowed)
+    return vector, ids.tolist()
 
 
 def weigh(
@@ -143,6 +150,3 @@ def continues(group: list[Found], found: Found) -> bool:
         and max(end, passage.end) - min(start, passage.start) <= MERGED_CHARACTERS
         and (0 <= passage.start - end <= GAP or 0 <= start - passage.end <= GAP)
     )
-
-
-GAP = 4  # characters between neighbouring passages, blank ones

@@ -15,8 +15,8 @@ import numpy as np
 from neuralbridge.engine.batch import Copy, Discard, Edit, Park, Share, Trim, Unpark
 from neuralbridge.engine.runner import DecodeFailed, Sampler
 from neuralbridge.retrieval.arrays import Matrix
-from neuralbridge.retrieval.words import is_stop_word, words
 from neuralbridge.types import Chosen, Sampling
+from neuralbridge.words import is_stop_word, words
 
 START, END = 256, 257
 CONTROL = {"<|im_start|>": START, "<|im_end|>": END}

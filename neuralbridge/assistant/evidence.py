@@ -7,13 +7,15 @@ from neuralbridge.config import Documents
 from neuralbridge.errors import DocumentsUnavailable
 from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.query import terms
-from neuralbridge.retrieval.words import ENGLISH, PORTUGUESE, REFERRING, fold, words
 from neuralbridge.types import Retrieval
+from neuralbridge.words import COURTESIES, ENGLISH, PORTUGUESE, REFERRING, fold, words
 
 PASSAGES = 5  # at the most, for one question
 NEAREST = 3  # named when there is no evidence
 FEW_WORDS = 2  # of a question that have a meaning of their own
 SAME_SUBJECT = 0.35  # a passage so much less relevant than the best is about something else
+
+FOLDED_COURTESIES = frozenset(map(fold, COURTESIES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Witness:
 
 def follows_up(query: str) -> bool:
     """Whether a question can hardly be understood without the one before it."""
-    asked = words(query)
-    return len(terms(query)) <= FEW_WORDS or any(word in REFERRING for word in asked)
+    asked = [word for word in words(query) if word not in FOLDED_COURTESIES]
+    return bool(asked) and (len(terms(query)) <= FEW_WORDS or any(word in REFERRING for word in asked))
 
 
 def no_evidence(query: str, nearest: tuple[Source, ...]) -> str:

@@ -12,9 +12,12 @@ ALONE_SECONDS = 0.25  # ... while nobody does: larger chunks are cheaper, but a 
 SMALLEST_CHUNK = 16
 CLEARLY_FASTER = 0.9  # of the time that fewer threads take; a smaller gain is not worth a core
 TRY_EVERY = 64  # steps of a size between two trials, every other of which finds no number to try on two cores
+PROMPT_ROWS = 16  # a larger step reads a prompt; what is known of small steps says nothing about its threads
+TRY_PROMPT_EVERY = 16  # there are few such steps, and with the wrong number of threads each takes twice as long
 MEASURED_ROWS = (1, 8)  # sizes timed when the model loads, several times each
 MEASURED_TIMES = 3
 WEIGHT = 0.25  # of the newest time in the running mean
+TRIAL_WEIGHT = 0.75  # ... of a number of threads that is only tried: what was known of it is old
 STUMBLE = 4.0  # times the mean; a step that takes longer was held up by something else, and counts as this
 
 
@@ -44,8 +47,9 @@ class Pace:
     def threads(self, rows: int) -> int:
         """For the next step, which may be a trial."""
         best = self._best(rows)
-        trial, turn = divmod(self._steps.get(size(rows), 0), TRY_EVERY)
-        if turn != TRY_EVERY - 1:
+        every = TRY_EVERY if rows < PROMPT_ROWS else TRY_PROMPT_EVERY
+        trial, turn = divmod(self._steps.get(size(rows), 0), every)
+        if turn != every - 1:
             return best
         at = self._candidates.index(best) + (1 if trial % 2 else -1)
         return self._candidates[min(max(at, 0), len(self._candidates) - 1)]
@@ -53,9 +57,10 @@ class Pace:
     def observe(self, rows: int, threads: int, seconds: float) -> None:
         """Learn from a finished step."""
         self._steps[size(rows)] = self._steps.get(size(rows), 0) + 1
+        weight = WEIGHT if threads == self._best(rows) else TRIAL_WEIGHT
         means = self._means.setdefault(size(rows), {})
         known = means.get(threads, seconds / rows)
-        means[threads] = known + (min(seconds / rows, known * STUMBLE) - known) * WEIGHT
+        means[threads] = known + (min(seconds / rows, known * STUMBLE) - known) * weight
 
     def chunk(self, decoding: int) -> int:
         """Prompt tokens for the next step beside `decoding` running rows."""
@@ -69,17 +74,19 @@ class Pace:
     def _best(self, rows: int) -> int:
         """The fewest threads that no larger number clearly beats; every core while nothing is known."""
         means = self._nearest(rows)
+        if rows >= PROMPT_ROWS and not any(timed >= size(PROMPT_ROWS) for timed in self._means):
+            return self._candidates[-1]
         for threads in sorted(means):
             if all(means[more] > means[threads] * CLEARLY_FASTER for more in means if more > threads):
                 return threads
         return self._candidates[-1]
 
     def _nearest(self, rows: int) -> dict[int, float]:
-        """The means of this size of step, or of the nearest size that has been timed."""
+        """The means of this size of step, or of the nearest size that has been timed; the larger one of two."""
         if not self._means:
             return {}
         wanted = size(rows)
-        return self._means[min(self._means, key=lambda timed: (abs(timed - wanted), timed))]
+        return self._means[min(self._means, key=lambda timed: (abs(timed - wanted), -timed))]
 
 
 def size(rows: int) -> int:

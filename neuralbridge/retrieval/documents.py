@@ -13,7 +13,7 @@ import numpy as np
 from neuralbridge.database import Database
 from neuralbridge.errors import NotFound
 from neuralbridge.retrieval.arrays import Ids, Matrix
-from neuralbridge.retrieval.words import extra_words, name_words
+from neuralbridge.words import extra_words, name_words
 
 SHOWN = """
     d.uid, d.source, d.folder, d.kind, d.title, d.version, d.size, d.passages, d.pinned, d.metadata, d.modified_at,

@@ -5,7 +5,7 @@ from typing import Any
 
 from neuralbridge.retrieval.library import LOCAL, Library
 from neuralbridge.retrieval.search import NEIGHBOURS, WORD_HITS, Found, Search
-from neuralbridge.retrieval.words import fold
+from neuralbridge.words import fold
 
 RESULTS = 5  # go into an answer at the most
 SHOWN = 25  # losers of each stage

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from neuralbridge.errors import InvalidParams
-from neuralbridge.retrieval.words import UNSPACED, identifiers, is_stop_word, pairs, words
+from neuralbridge.words import UNSPACED, identifiers, is_stop_word, pairs, words
 
 TERMS = 24  # of a query that full text looks for; the rest is left to the vectors
 FILTER = re.compile(

@@ -84,6 +84,20 @@ def test_a_neighbour_that_goes_is_noticed_too() -> None:
     assert work(pace, QUIET, 100).count(2) > 95
 
 
+def test_prompts_are_read_with_every_core_whatever_small_steps_say() -> None:
+    pace = measured(NEIGHBOUR, cores=2)
+    assert work(pace, QUIET, 15, rows=80) == [2] * 15
+
+
+def test_a_neighbour_is_noticed_while_prompts_are_read_and_so_is_its_end() -> None:
+    pace = measured(QUIET, cores=2)
+    work(pace, QUIET, 40, rows=80)
+    work(pace, NEIGHBOUR, 40, rows=80)
+    assert work(pace, NEIGHBOUR, 32, rows=80).count(1) > 28
+    work(pace, QUIET, 40, rows=80)
+    assert work(pace, QUIET, 32, rows=80).count(2) > 28
+
+
 def test_one_step_that_was_held_up_changes_nothing_for_long() -> None:
     pace = measured(QUIET, cores=2)
     work(pace, QUIET, 50)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from neuralbridge.errors import InvalidParams
 from neuralbridge.retrieval.query import TERMS, parse_query, phrase
-from neuralbridge.retrieval.words import extra_words, identifiers, name_words
+from neuralbridge.words import extra_words, identifiers, name_words
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,10 @@ PORTUGUESE = """olá oi obrigado obrigada sim ao aos as com como da das de do do
 REFERRING_WORDS = """it its they them their that this these those he she his her there ele ela eles elas dele dela
     deles delas isso isto esse essa este esta aquilo aquele aquela lá"""
 REFERRING = frozenset(REFERRING_WORDS.split())
+# Said to be polite: alone, they ask nothing
+POLITE = """hello hi hey thanks thank you please ok okay yes no good great nice cool morning evening night bye goodbye
+    olá oi obrigado obrigada sim não bom boa dia tarde noite tchau adeus"""
+COURTESIES = frozenset(POLITE.split())
 STOP_WORDS = frozenset([*ENGLISH.split(), *PORTUGUESE.split()])
 WORD = re.compile(r"\w+")
 PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")

@@ -2,20 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
 from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
+from neuralbridge.assistant.cache import Cache
 from neuralbridge.assistant.evidence import Witness
-from neuralbridge.assistant.prompt import Prompts
-from neuralbridge.assistant.template import ChatTemplate
+from neuralbridge.assistant.models import LocalModel, Models
+from neuralbridge.assistant.ratings import Ratings
 from neuralbridge.catalog.names import Names
-from neuralbridge.config import Config, Model
+from neuralbridge.config import Config
 from neuralbridge.data_folder import claim
 from neuralbridge.database import Database
 from neuralbridge.engine.engine import Engine
+from neuralbridge.engine.probe import check_memory, probe
 from neuralbridge.engine.runner import Runner
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.documents import Documents
@@ -26,36 +29,59 @@ from neuralbridge.retrieval.jobs import Jobs
 from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.reading import Reader
 from neuralbridge.retrieval.watcher import Watcher
+from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
+from neuralbridge.store.feedback import Feedback
 from neuralbridge.web.keys import SERVICES, Services
 from neuralbridge.web.routes import add_routes
 
 OpenEmbedder = Callable[[Path, Callable[[], bool]], Embedder]
+OpenRunner = Callable[[str], Runner]
 ROOT = Path(__file__).parent.parent
 PASSAGE_TOKENS = 200  # MiniLM reads 256; the rest is for the document's name and the headings above a passage
-ENGINE = web.AppKey("engine", Engine)
+MODELS = web.AppKey("models", Models)
 
 
 def build_app(
     config: Config,
     data: Path,
-    open_runner: Callable[[], Runner],
+    open_runner: OpenRunner,
     home: Path = ROOT,
     open_embedder: OpenEmbedder = Embedder,
 ) -> web.Application:
     """The application on the data folder `data`; paths of the configuration start at `home`.
 
-    `open_runner` loads the model, later, on the engine's thread; `open_embedder` makes an embedding model's embedder.
+    `open_runner` loads the model of that name, later, on its engine's thread; `open_embedder` makes an embedding
+    model's embedder.
     """
     database = Database(data / "neuralbridge.db")
     conversations = Conversations(database)
-    engine = Engine(open_runner, config.limits.waiting_questions)
-    template = ChatTemplate(engine)
-    library = build_library(config, data, home, database, lambda folder: open_embedder(folder, lambda: engine.busy > 0))
+    models = Models(
+        {
+            name: LocalModel(
+                name,
+                home / model.path,
+                Engine(partial(open_runner, name), config.limits.waiting_questions),
+                conversations,
+            )
+            for name, model in config.models.items()
+        },
+        config.default_model,
+    )
+    library = build_library(config, data, home, database, lambda folder: open_embedder(folder, lambda: models.busy > 0))
     watcher = Watcher(library, tuple((home / Path(folder).expanduser()).resolve() for folder in config.documents.watch))
-    prompts = Prompts(engine, template, conversations)
-    witness = Witness(library, config.documents)
-    assistant = Assistant(Names(config), witness, prompts, engine, conversations)
+    cached = CachedAnswers(database, config.cache.entries, config.cache.hours)
+    cache = Cache(cached, conversations, config.cache, library.compare)
+    assistant = Assistant(
+        Names(config),
+        models,
+        Witness(library, config.documents),
+        library,
+        cache,
+        conversations,
+        config.cascade,
+        config.answers,
+    )
     answers = Answers(assistant, config.limits)
 
     async def storage(_: web.Application) -> AsyncIterator[None]:
@@ -66,13 +92,12 @@ def build_app(
             await database.stop()
 
     async def model(_: web.Application) -> AsyncIterator[None]:
-        engine.start()
-        warming = asyncio.create_task(prompts.warm_up())
+        models.default.start()
+        warming = asyncio.create_task(models.default.prompts.warm_up())
         yield
         warming.cancel()
         await asyncio.gather(warming, return_exceptions=True)
-        await template.stop()
-        await engine.stop()
+        await models.stop()
 
     async def documents(_: web.Application) -> AsyncIterator[None]:
         await library.start()
@@ -86,8 +111,11 @@ def build_app(
         await answers.close()
 
     app = web.Application(client_max_size=config.server.max_frame_bytes)
-    app[SERVICES] = Services(config, assistant, answers, conversations, Doors(config.server.port), library)
-    app[ENGINE] = engine
+    ratings = Ratings(Feedback(database), cached)
+    app[SERVICES] = Services(
+        config, assistant, answers, conversations, Doors(config.server.port), library, cached, ratings
+    )
+    app[MODELS] = models
     app.cleanup_ctx.extend([storage, documents, model, answering])
     add_routes(app, ROOT / "static")
     return app
@@ -113,10 +141,19 @@ def build_library(
     return Library(database, embeddings, ingestion)
 
 
-def llama_runner(path: Path, model: Model) -> Callable[[], Runner]:
-    """What loads the model at `path`. It imports llama.cpp too, which takes a while: call it on the engine's thread."""
+def llama_runners(config: Config, home: Path) -> OpenRunner:
+    """What loads the models of the configuration. It imports llama.cpp too, which takes a while: on an engine's thread.
 
-    def load() -> Runner:
+    It raises ModelUnusable for a file that is no model (the default's was tried by whoever started us), and when
+    memory is short.
+    """
+
+    def load(name: str) -> Runner:
+        model = config.models[name]
+        path = home / model.path
+        if name != config.default_model:
+            probe(path, "scripts/setup")
+        check_memory(path)
         from neuralbridge.engine.llama import LlamaRunner
 
         return LlamaRunner(path, slots=model.parallel, cells=model.n_ctx)

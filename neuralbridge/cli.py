@@ -67,7 +67,7 @@ def serve_command(config_path: Path, host: str | None, port: int | None, data_di
         probed = prober.submit(probe, model_path, SETUP)
         from neuralbridge.server import serve
 
-        asyncio.run(serve(config, data, config_path.parent, model_path, probed))
+        asyncio.run(serve(config, data, config_path.parent, probed))
 
 
 @main.command("ingest")
@@ -126,5 +126,4 @@ def expectation(error: ValidationError) -> str:
 
 
 def model_file(config: Config, config_path: Path) -> Path:
-    (model,) = config.models.values()
-    return config_path.parent / model.path
+    return config_path.parent / config.models[config.default_model].path

@@ -16,6 +16,7 @@ from neuralbridge.errors import ConfigInvalid
 from neuralbridge.types import Params, Retrieval
 
 MAX_CONFIG_BYTES = 256 * 1024
+MAX_MODELS = 2  # loaded at once
 Path_ = tuple[str | int, ...]
 TEXT = "tag:yaml.org,2002:str"
 EXPECTED = {  # in the words of the file, where pydantic's are those of Python
@@ -67,6 +68,29 @@ class Name(Section):
     params: Params = Params()
     system_prompt: str | None = None
     retrieval: Retrieval | None = None
+    cache: bool | None = None
+
+
+class Cascade(Section):
+    """Which model gives a second opinion, and on answers of what confidence."""
+
+    to: str
+    below: Annotated[float, Field(gt=0, lt=1)] = 0.55
+
+
+class Answers(Section):
+    """What becomes of a weak answer."""
+
+    extract_below: Annotated[float, Field(ge=0, lt=1)] = 0.3
+
+
+class Cache(Section):
+    """Answers that are given again."""
+
+    enabled: bool = True
+    entries: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    hours: Annotated[float, Field(gt=0, le=100_000)] = 720.0
+    rephrased: bool = False
 
 
 class Routing(Section):
@@ -137,6 +161,9 @@ class Config(Section):
     routing: Routing
     limits: Limits = Limits()
     documents: Documents = Documents()
+    cascade: dict[str, Cascade] = {}
+    answers: Answers = Answers()
+    cache: Cache = Cache()
 
     @field_validator("model_list", mode="before")
     @classmethod
@@ -152,9 +179,9 @@ class Config(Section):
 
     @field_validator("models")
     @classmethod
-    def one_model(cls, value: dict[str, Model]) -> dict[str, Model]:
-        if len(value) != 1:
-            raise ValueError("exactly one model")
+    def one_or_two(cls, value: dict[str, Model]) -> dict[str, Model]:
+        if not 1 <= len(value) <= MAX_MODELS:
+            raise ValueError("one model, or two")
         return value
 
     @model_validator(mode="after")
@@ -169,7 +196,19 @@ class Config(Section):
             names.append(name.model_name)
         if self.routing.default not in [*names, *self.models]:
             raise Contradiction(("routing", "default"), self.routing.default, "a name of model_list or models")
+        for small, cascade in self.cascade.items():
+            known = "one of models: " + ", ".join(self.models)
+            if small not in self.models:
+                raise Contradiction(("cascade", small), small, known)
+            if cascade.to not in self.models or cascade.to == small:
+                raise Contradiction(("cascade", small, "to"), cascade.to, "another " + known)
         return self
+
+    @property
+    def default_model(self) -> str:
+        """The model that answers when nothing is asked for; it is loaded at the start."""
+        names = {name.model_name: name.use for name in self.model_list}
+        return names.get(self.routing.default, self.routing.default)
 
 
 def read_config(path: Path) -> Config:
@@ -278,7 +317,7 @@ def known_settings(where: Path_) -> str:
     """The names allowed beside an unknown one."""
     section: Any = Config
     for part in where[:-1]:
-        entries = [entry for entry in get_args(section) if entry in (Model, Name)]
+        entries = [entry for entry in get_args(section) if entry in (Model, Name, Cascade)]
         # dict[str, Model] and tuple[Name, ...] have the same below every key and place
         section = entries[0] if entries else section.model_fields[str(part)].annotation
     return ", ".join(section.model_fields)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from neuralbridge.app import ENGINE, build_app, llama_runner
+from neuralbridge.app import MODELS, build_app, llama_runners
 from neuralbridge.config import Config
 from neuralbridge.errors import StartRefused
 from neuralbridge.protocol.handshake import Doors
@@ -22,13 +22,12 @@ SHUTDOWN_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve(config: Config, data: Path, home: Path, model_path: Path, probed: "Future[None]") -> None:
+async def serve(config: Config, data: Path, home: Path, probed: "Future[None]") -> None:
     """Serve until SIGTERM or SIGINT. Listens once the probe of the model file is good; the model loads behind that.
 
     Raises StartRefused.
     """
-    (model,) = config.models.values()
-    app = build_app(config, data, llama_runner(model_path, model), home)
+    app = build_app(config, data, llama_runners(config, home), home)
     # handler_cancellation: a client that leaves while it still waits is noticed at once, not at the next write
     runner = web.AppRunner(app, handler_cancellation=True, keepalive_timeout=KEEPALIVE_SECONDS, access_log=None)
     await asyncio.wrap_future(probed)
@@ -71,7 +70,7 @@ def on_signals() -> asyncio.Event:
 async def stop_or_failure(app: web.Application, stopped: asyncio.Event) -> None:
     """Wait for a signal to stop; a second one ends the process at once. A model that cannot be loaded ends it too."""
     async with asyncio.TaskGroup() as tasks:
-        ready = tasks.create_task(app[ENGINE].ready())
+        ready = tasks.create_task(app[MODELS].default.ready())
         await stopped.wait()
         ready.cancel()
     for number in STOP_SIGNALS:

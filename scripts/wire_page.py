@@ -7,7 +7,14 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from neuralbridge.protocol.pushes import PUSHES
-from neuralbridge.protocol.requests import HistoryRequest, JoinRequest, QueryRequest, ResumePoint, StopRequest
+from neuralbridge.protocol.requests import (
+    FeedbackRequest,
+    HistoryRequest,
+    JoinRequest,
+    QueryRequest,
+    ResumePoint,
+    StopRequest,
+)
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "wire.md"
 BEGIN, END = "<!-- schemas: begin -->", "<!-- schemas: end -->"
@@ -17,6 +24,7 @@ REQUESTS: dict[str, type[BaseModel]] = {
     "query, stream_query": QueryRequest,
     "get_history": HistoryRequest,
     "stop": StopRequest,
+    "feedback": FeedbackRequest,
 }
 
 

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from neuralbridge.app import OpenEmbedder, build_app
 from neuralbridge.config import Config
+from neuralbridge.engine.runner import Runner
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.web.keys import SERVICES
 from tests.fakes import FakeEmbedder, FakeRunner
@@ -20,6 +21,9 @@ SETTINGS: dict[str, Any] = {
     "models": {"small": {"path": "models/small.gguf", "system_prompt": "Be brief."}},
     "model_list": [{"model_name": "gpt-4", "use": "small"}],
     "routing": {"default": "gpt-4"},
+    # What takes the place of the model's answer, off where no test is about it
+    "answers": {"extract_below": 0},
+    "cache": {"enabled": False},
 }
 
 
@@ -48,11 +52,16 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     started: list[Served] = []
 
     async def start(
-        runner: FakeRunner | None = None, open_embedder: OpenEmbedder = FakeEmbedder, **sections: Any
+        runner: FakeRunner | None = None,
+        open_embedder: OpenEmbedder = FakeEmbedder,
+        others: dict[str, Runner] | None = None,
+        **sections: Any,
     ) -> Served:
         runner = runner or FakeRunner()
         config = Config.model_validate({**SETTINGS, **sections})
-        app = build_app(config, tmp_path / "data", lambda: runner, open_embedder=open_embedder)
+        app = build_app(
+            config, tmp_path / "data", lambda name: (others or {}).get(name) or runner, open_embedder=open_embedder
+        )
         port = unused_port()
         app[SERVICES].doors = Doors(port, "127.0.0.1", config.server.allowed_hosts, config.server.allowed_origins)
         server = TestServer(app, port=port)

@@ -70,6 +70,7 @@ class FakeRunner:
         self.parking = 600
         self._parked: dict[int, list[int]] = {}
         self.reply = reply
+        self.logprob = LOGPROB  # of every token
         self.fails: Callable[[Share], bool] = lambda share: False
         self.decoded = 0  # tokens computed so far
         self.samplers: list[FakeSampler] = []
@@ -132,7 +133,7 @@ class FakeRunner:
     def choose(self, samplers: list[Sampler]) -> list[Chosen]:
         assert len(samplers) == len(self._outputs)
         assert not any(isinstance(sampler, FakeSampler) and sampler.closed for sampler in samplers)
-        return [Chosen(self._next(self._cache[slot]), LOGPROB) for slot in self._outputs]
+        return [Chosen(self._next(self._cache[slot]), self.logprob) for slot in self._outputs]
 
     def sampler(self, sampling: Sampling) -> Sampler:
         sampler = FakeSampler(sampling)
@@ -177,6 +178,9 @@ class FakeEmbedder:
 
     async def embed_query(self, text: str) -> Matrix:
         return self._vector(text)
+
+    async def embed_urgently(self, texts: Sequence[str]) -> Matrix:
+        return np.array([self._vector(text) for text in texts], np.float32)
 
     async def embed(self, texts: Sequence[str]) -> Matrix:
         self.embedded += texts

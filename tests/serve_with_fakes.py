@@ -23,7 +23,7 @@ class SlowEmbedder(FakeEmbedder):
 
 
 async def main(data: Path) -> None:
-    app = build_app(Config.model_validate(SETTINGS), data, FakeRunner, open_embedder=SlowEmbedder)
+    app = build_app(Config.model_validate(SETTINGS), data, lambda _: FakeRunner(), open_embedder=SlowEmbedder)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

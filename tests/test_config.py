@@ -136,17 +136,33 @@ def test_a_loopback_host_is_accepted(tmp_path: Path, host: str) -> None:
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ("{}", "models: {}; expected exactly one model"),
+        ("{}", "models: {}; expected one model, or two"),
         ("[]", "models: []; expected settings of its own"),
         (
-            "{a: {path: x}, b: {path: y}}",
-            "models: {'a': {'path': 'x'}, 'b': {'path': 'y'}}; expected exactly one model",
+            "{a: {path: x}, b: {path: y}, c: {path: z}}",
+            "models: {'a': {'path': 'x'}, 'b': {'path': 'y'}, 'c': {'path': 'z'}}; expected one model, or two",
         ),
     ],
 )
-def test_there_is_exactly_one_model(tmp_path: Path, models: str, said: str) -> None:
+def test_there_are_one_or_two_models(tmp_path: Path, models: str, said: str) -> None:
     path = written(tmp_path, f"version: 1\nmodels: {models}\nrouting: {{default: a}}\n")
     assert refusal(path) == f"{path}:2: {said}"
+
+
+@pytest.mark.parametrize(
+    ("cascade", "said"),
+    [
+        ("{z: {to: b}}", "cascade.z: 'z'; expected one of models: a, b"),
+        ("{a: {to: z}}", "cascade.a.to: 'z'; expected another one of models: a, b"),
+        ("{a: {to: a}}", "cascade.a.to: 'a'; expected another one of models: a, b"),
+        ("{a: {to: b, below: 1}}", "cascade.a.below: 1; expected"),
+        ("{a: {below: 0.5}}", "cascade.a.to: missing; expected a value"),
+    ],
+)
+def test_a_cascade_leads_to_another_model(tmp_path: Path, cascade: str, said: str) -> None:
+    models = "{a: {path: x}, b: {path: y}}"
+    path = written(tmp_path, f"version: 1\nmodels: {models}\nrouting: {{default: a}}\ncascade: {cascade}\n")
+    assert refusal(path).startswith(f"{path}:4: {said}")
 
 
 REPEATED = [

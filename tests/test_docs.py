@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neuralbridge.protocol.failure import CODES
 from neuralbridge.protocol.pushes import PUSHES
+from neuralbridge.web.answers import ANSWERS
 from neuralbridge.web.knowledge import KNOWLEDGE
 
 ROOT = Path(__file__).parents[1]
@@ -33,3 +34,4 @@ def test_every_route_of_documents_is_on_the_http_page() -> None:
         for method, path, _ in KNOWLEDGE
         if f"`{method} /api/knowledge/{path}" not in http
     ] == []
+    assert [path for method, path, _ in ANSWERS if f"`{method} /api/{path}" not in http] == []

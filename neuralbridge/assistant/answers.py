@@ -7,12 +7,25 @@ told and what it will be told next always meet without gap or repeat.
 import asyncio
 import logging
 import uuid
+from bisect import bisect_left
 from collections import OrderedDict, deque
 from contextlib import aclosing
 from typing import Literal, Protocol
 
 from neuralbridge.assistant.assistant import Assistant
-from neuralbridge.assistant.events import Answered, AnswerEvent, Asked, Failed, Question, Queued, Sources, Started, Text
+from neuralbridge.assistant.events import (
+    Answered,
+    AnswerEvent,
+    Asked,
+    Cited,
+    Failed,
+    Question,
+    Queued,
+    Sources,
+    Started,
+    Superseded,
+    Text,
+)
 from neuralbridge.config import Limits
 from neuralbridge.errors import BridgeError, Overloaded
 from neuralbridge.store.conversations import Conversation
@@ -41,6 +54,7 @@ class Answer:
         self.listeners: dict[Listener, bool] = {}  # True: hears everything; False: the closing event only
         self.done = False
         self._log: list[AnswerEvent] = []  # event n of the answer at n - 1
+        self._superseded: list[int] = []  # the numbers of the events that end a stream but not the answer
 
     @property
     def told(self) -> int:
@@ -51,10 +65,17 @@ class Answer:
     def last(self) -> AnswerEvent | None:
         return self._log[-1] if self._log else None
 
+    def stream_id(self, seq: int | None) -> str:
+        """The name of the stream that event `seq` is of: the answer's own, or of one that took its place."""
+        before = bisect_left(self._superseded, seq or 0)
+        return f"{self.id}-{before + 1}" if before else self.id
+
     def publish(self, event: AnswerEvent) -> None:
-        if isinstance(event, Started | Sources | Text) and not self.question.streamed:
+        if isinstance(event, Started | Sources | Text | Cited | Superseded) and not self.question.streamed:
             return
         self._log.append(event)
+        if isinstance(event, Superseded):
+            self._superseded.append(self.told)
         self.done = isinstance(event, Answered | Failed)
         for listener, everything in [*self.listeners.items()]:
             if everything or self.done:
@@ -94,9 +115,9 @@ class Answers:
         return sum(len(line.answers) for line in self._lines.values())
 
     def running(self, conversation: Conversation) -> list[str]:
-        """Ids of the conversation's unfinished answers, the one being answered first."""
+        """Stream ids of the conversation's unfinished answers, the one being answered first."""
         line = self._lines.get(conversation)
-        return [answer.id for answer in line.answers] if line else []
+        return [answer.stream_id(answer.told + 1) for answer in line.answers] if line else []
 
     def ask(self, question: Question, asker: Listener) -> Answer:
         """Answer a question now or in its turn; the asker hears everything. Raises Overloaded."""
@@ -124,7 +145,7 @@ class Answers:
         """End the running answer, or the one named, running or waiting. With nothing to end, nothing happens."""
         line = self._lines.get(conversation)
         for answer in line.answers if line else []:
-            if answer.id == id or (id is None and line and answer is line.running):
+            if (id is None and line and answer is line.running) or (id is not None and answer.id == question_of(id)):
                 self._end(answer)
 
     # Listeners
@@ -133,7 +154,7 @@ class Answers:
         """The answer to resume after event `seq`; None when it is unknown, too old, or never told so much."""
         line = self._lines.get(conversation)
         unfinished = {answer.id: answer for answer in line.answers} if line else {}
-        answer = unfinished.get(id) or self._kept.get(id)
+        answer = unfinished.get(question_of(id)) or self._kept.get(question_of(id))
         if answer is None or answer.question.conversation != conversation or seq > answer.told:
             return None
         return answer
@@ -267,6 +288,11 @@ class Answers:
         if line is not None and not line.answers and not line.subscribers:
             stop_clock(line)
             del self._lines[conversation]
+
+
+def question_of(stream_id: str) -> str:
+    """The answer that a stream belongs to: what takes the place of `x` is `x-2`, then `x-3`."""
+    return stream_id.partition("-")[0]
 
 
 def stop_clock(line: Line) -> None:

@@ -1,38 +1,93 @@
-"""The main path: a question in, events out. Whatever transport asks enters here."""
+"""The main path: a question in, events out. Whatever transport asks enters here.
+
+Cache, documents, model, second opinion, the passage itself: each step is there for what the one before it left open.
+"""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
+from neuralbridge.assistant.attempt import Attempt
+from neuralbridge.assistant.cache import Cache, Found, Key, age_seconds, pieces
+from neuralbridge.assistant.citations import Citations, mark_gone
+from neuralbridge.assistant.confidence import NO_EVIDENCE, confidence_of_extract
+from neuralbridge.assistant.context import restored, stored
 from neuralbridge.assistant.draft import Draft
-from neuralbridge.assistant.events import Answered, AskEvent, Question, Receipt, Sources, Started, Text, Tokens
+from neuralbridge.assistant.events import (
+    Answered,
+    AskEvent,
+    Cited,
+    Question,
+    Receipt,
+    Repeated,
+    Sources,
+    Started,
+    Superseded,
+    Text,
+)
 from neuralbridge.assistant.evidence import Evidence, Witness, no_evidence
-from neuralbridge.assistant.prompt import Prompts
-from neuralbridge.catalog.names import Names
-from neuralbridge.engine.engine import Engine
+from neuralbridge.assistant.extract import cited, extract
+from neuralbridge.assistant.models import Models
+from neuralbridge.assistant.prompt import Prompt
+from neuralbridge.assistant.receipts import attempt_of, receipt_from, with_reason
+from neuralbridge.catalog.names import Names, Target
+from neuralbridge.config import Answers, Cascade
+from neuralbridge.errors import BridgeError
+from neuralbridge.retrieval.arrays import Matrix
+from neuralbridge.retrieval.library import Library
 from neuralbridge.store.conversations import Conversations
-from neuralbridge.types import Cancellation, Finish, Piece
+from neuralbridge.types import Cancellation, Retrieval, Sampling
 
-NO_EVIDENCE_CONFIDENCE = 0.05  # that the answer is of any use; never 0, since the nearest passages may be
+STRONG_EVIDENCE = 0.8  # of the best passage: then it is worth giving in the place of a weak answer
+
+
+@dataclass(slots=True)
+class Task:
+    """A question on its way, and what has come of it so far."""
+
+    question: Question
+    cancellation: Cancellation
+    target: Target
+    sampling: Sampling
+    retrieval: Retrieval
+    receipt: Receipt
+    key: Key | None = None
+    found: Found = field(default_factory=lambda: Found(None, 0))
+    evidence: Evidence = field(default_factory=Evidence)
+    began: float = field(default_factory=time.monotonic)
+
+    def elapsed(self, receipt: Receipt) -> Receipt:
+        return replace(receipt, processing_time_ms=round((time.monotonic() - self.began) * 1000))
 
 
 class Assistant:
-    """Answers questions with the local model, remembering their conversations."""
+    """Answers questions with the local models, remembering their conversations."""
 
     def __init__(
-        self, names: Names, witness: Witness, prompts: Prompts, engine: Engine, conversations: Conversations
+        self,
+        names: Names,
+        models: Models,
+        witness: Witness,
+        library: Library,
+        cache: Cache,
+        conversations: Conversations,
+        cascade: dict[str, Cascade],
+        settings: Answers,
     ) -> None:
         self._names = names
+        self._models = models
         self._witness = witness
-        self._prompts = prompts
-        self._engine = engine
+        self._library = library
+        self._cache = cache
         self._conversations = conversations
+        self._cascade = cascade
+        self._settings = settings
 
     @property
     def ready(self) -> bool:
-        """Whether the model is loaded. Questions may come before: they wait."""
-        return self._engine.loaded
+        """Whether the default's model is loaded. Questions may come before: they wait."""
+        return self._models.default.loaded
 
     @property
     def names(self) -> list[str]:
@@ -40,77 +95,205 @@ class Assistant:
         return self._names.listed
 
     async def ask(self, question: Question, cancellation: Cancellation) -> AsyncGenerator[AskEvent]:
-        """Answer a question: Started, Sources if there are any, the text as it comes, Answered.
+        """Answer a question: Started, Sources if there are any, the text as it comes, Cited, Answered.
 
-        Raises InvalidRequest, DocumentsUnavailable and Overloaded with nothing stored, EngineFailed with the answer
-        stored as far as it came.
+        Where another answer takes the place of the first, Superseded, and Started again. Raises InvalidRequest,
+        DocumentsUnavailable and Overloaded with nothing stored, EngineFailed with the answer stored as far as it came.
         """
-        began = time.monotonic()
         target = self._names.resolve(question.model)
         receipt = Receipt(model_used=target.model, model_requested=target.requested, finish_reason="cancelled")
         if cancellation.requested:
             yield Answered("", receipt)
             return
         retrieval = question.retrieval or target.retrieval
-        before = await self._conversations.last_question(question.conversation)
-        evidence = await self._witness.evidence(question.query, before, retrieval)
-        if retrieval == "strict" and not evidence.passages:
-            async for said in self._refuse(question, evidence, receipt, began):
-                yield said
+        task = Task(question, cancellation, target, target.sampling(question.params), retrieval, receipt)
+        await self._recall(task)
+        if task.found.entry is not None:
+            steps = self._repeat(task)
+        elif retrieval == "strict" and not task.evidence.passages:
+            steps = self._refuse(task)
+        else:
+            steps = self._answer(task)
+        async with aclosing(steps):
+            async for event in steps:
+                yield event
+
+    async def _recall(self, task: Task) -> None:
+        """Look for an answer from before; where there is none that holds, for passages that fit the question."""
+        question = task.question
+        if question.cache and task.target.cache:
+            digest = await self._models[task.target.model].digest()
+            task.key = await self._cache.key(question, digest, task.target.system_prompt, task.sampling, task.retrieval)
+        task.found = await self._cache.find(task.key)
+        if task.found.holds:
             return
-        await self._engine.ready()
-        sampling = target.sampling(question.params)
-        prompt = await self._prompts.build(
-            question.conversation, target.system_prompt, question.query, sampling.max_tokens, evidence.passages
-        )
+        before = await self._conversations.last_question(question.conversation)
+        owner = question.conversation.owner
+        task.evidence = await self._witness.evidence(question.query, before, task.retrieval, owner)
+        passages = task.evidence.passages if task.evidence.looked else None
+        if task.found.entry is not None and not await self._cache.confirm(task.found, passages):
+            task.found = replace(task.found, entry=None)
+
+    async def _repeat(self, task: Task) -> AsyncGenerator[AskEvent]:
+        """Give an answer from before again, as several pieces."""
+        entry = task.found.entry
+        assert entry is not None
+        kept = receipt_from(entry.receipt)
         receipt = replace(
-            receipt,
-            messages_omitted=prompt.messages_omitted,
-            rag_context_used=prompt.passages,
-            sources=prompt.sources,
-            sources_omitted=prompt.omitted,
+            kept,
+            source="cache",
+            model_requested=task.receipt.model_requested,
+            cache=Repeated(entry.created_at, age_seconds(entry)),
         )
-        async with aclosing(self._engine.generate(prompt.tokens, sampling)) as generation:
-            cancellation.on_request(generation.cancel)
+        async with Draft(self._conversations, task.question, receipt, restored(entry.context)) as draft:
+            yield Started()
+            if receipt.sources:
+                yield Sources(receipt.sources)
+            for piece in pieces(entry.answer):
+                draft.say(piece)
+                yield Text(piece)
+            if receipt.citations:
+                yield Cited(receipt.citations)
+            receipt = await draft.finish("complete", task.elapsed(receipt))
+        await self._cache.answers.used(entry.id, task.found.generation)
+        yield Answered(draft.text, receipt)
+
+    async def _refuse(self, task: Task) -> AsyncGenerator[AskEvent]:
+        """Answer from documents that have no answer: say so and name what is nearest. No model is asked."""
+        nearest = task.evidence.nearest
+        receipt = replace(
+            task.receipt,
+            source="rag",
+            finish_reason="no_evidence",
+            confidence=NO_EVIDENCE,
+            confidence_score=NO_EVIDENCE.score,
+            sources=tuple(replace(source, n=n) for n, source in enumerate(nearest, 1)),
+        )
+        async with Draft(self._conversations, task.question, receipt) as draft:
+            yield Started()
+            draft.say(no_evidence(task.question.query, nearest))
+            yield Text(draft.text)
+            receipt = await draft.finish("complete", task.elapsed(receipt))
+        yield Answered(draft.text, receipt)
+
+    async def _answer(self, task: Task) -> AsyncGenerator[AskEvent]:
+        """Let the model answer; if that is weak, another model; if that is weak too, the passage itself."""
+        model = self._models[task.target.model]
+        await model.ready()
+        question, passages = task.question, task.evidence.passages
+        prompt = await model.prompts.build(
+            question.conversation, task.target.system_prompt, question.query, task.sampling.max_tokens, passages
+        )
+        started = replace(task.receipt, sources=prompt.sources, rag_context_used=prompt.passages)
+        async with aclosing(self._attempt(task, task.target.model, prompt)) as attempt:  # noqa: SIM117
             # The model reads the prompt while the question is committed; no text leaves before that is done.
-            async with Draft(self._conversations, question, receipt, prompt.added) as draft:
+            async with Draft(self._conversations, question, started, prompt.added) as draft:
                 yield Started()
                 if prompt.sources:
                     yield Sources(prompt.sources)
-                async for event in generation:
-                    match event:
-                        case Piece(text):
-                            await draft.add(event)
-                            if text:
-                                yield Text(text)
-                        case Finish(reason, prompt_tokens, cached, completion):
-                            receipt = replace(
-                                receipt,
-                                finish_reason=reason,
-                                tokens=Tokens(prompt_tokens, cached, completion),
-                                confidence_score=draft.confidence,
-                                processing_time_ms=round((time.monotonic() - began) * 1000),
-                            )
-                status = cancellation.outcome if receipt.finish_reason == "cancelled" else "complete"
-                receipt = await draft.finish(status, receipt)
-            yield Answered(draft.text, receipt)
-
-    async def _refuse(
-        self, question: Question, evidence: Evidence, receipt: Receipt, began: float
-    ) -> AsyncGenerator[AskEvent]:
-        """Answer from documents that have no answer: say so and name what is nearest. No model is asked."""
-        text = no_evidence(question.query, evidence.nearest)
-        receipt = replace(
-            receipt,
-            source="rag",
-            finish_reason="no_evidence",
-            confidence_score=NO_EVIDENCE_CONFIDENCE,
-            sources=tuple(replace(source, n=n) for n, source in enumerate(evidence.nearest, 1)),
-        )
-        async with Draft(self._conversations, question, receipt) as draft:
-            yield Started()
-            draft.say(text)
-            yield Text(text)
-            receipt = replace(receipt, processing_time_ms=round((time.monotonic() - began) * 1000))
-            receipt = await draft.finish("complete", receipt)
+                async for piece in attempt.pieces():
+                    await draft.add(piece)
+                    if piece.text:
+                        yield Text(piece.text)
+                task.receipt = await self._checked(task, attempt)
+                if task.receipt.citations:
+                    yield Cited(task.receipt.citations)
+                for improve in (self._second_opinion, self._extract):
+                    async with aclosing(improve(task, draft)) as steps:
+                        async for event in steps:
+                            yield event
+                complete = task.receipt.finish_reason != "cancelled"
+                receipt = await draft.finish(
+                    "complete" if complete else task.cancellation.outcome, task.elapsed(task.receipt)
+                )
+        if complete and task.key is not None and task.evidence.settled:
+            passages_seen = passages if task.evidence.looked else None
+            context = stored(prompt.added)
+            await self._cache.keep(task.key, task.found.generation, passages_seen, draft.text, receipt, context)
         yield Answered(draft.text, receipt)
+
+    async def _second_opinion(self, task: Task, draft: Draft) -> AsyncGenerator[AskEvent]:
+        """Where the answer is weak, ask the larger model with the same passages; if it cannot, the first stands."""
+        cascade = self._cascade.get(task.receipt.model_used)
+        if cascade is None or task.receipt.confidence_score >= cascade.below or task.cancellation.requested:
+            return
+        first, first_text, replaced = task.receipt, draft.text, False
+        try:
+            model = self._models[cascade.to]
+            await model.ready()
+            question = task.question
+            prompt = await model.prompts.build(
+                question.conversation,
+                task.target.system_prompt,
+                question.query,
+                task.sampling.max_tokens,
+                task.evidence.passages,
+                before=draft.before,
+            )
+            async with aclosing(self._attempt(task, cascade.to, prompt)) as attempt:
+                async for piece in attempt.pieces():
+                    if not piece.text:
+                        continue
+                    if not replaced:
+                        replaced = True
+                        yield Superseded(first_text, await draft.supersede(task.elapsed(first)))
+                        yield Started()
+                    await draft.add(piece)
+                    yield Text(piece.text)
+                if replaced:
+                    task.receipt = await self._checked(task, attempt)
+                    task.receipt = replace(task.receipt, attempts=(attempt_of(first_text, first),))
+                    if task.receipt.citations:
+                        yield Cited(task.receipt.citations)
+                else:  # stopped before it said anything, or it has nothing to say
+                    task.receipt = replace(first, finish_reason=attempt.ended_by or first.finish_reason)
+        except BridgeError as error:
+            task.receipt = with_reason(first, f"There is no second opinion: {error}")
+            if replaced:
+                broken = replace(first, model_used=cascade.to, finish_reason="error", citations=())
+                yield Superseded(draft.text, await draft.supersede(broken))
+                yield Started()
+                draft.say(first_text)
+                yield Text(first_text)
+
+    async def _extract(self, task: Task, draft: Draft) -> AsyncGenerator[AskEvent]:
+        """Where the answer is still weak and a passage fits the question well, give that."""
+        weak = task.receipt
+        strong = max((source.score for source in weak.sources), default=0.0) >= STRONG_EVIDENCE
+        if weak.confidence_score >= self._settings.extract_below or not strong or task.cancellation.requested:
+            return
+        found = extract(task.question.query, weak.sources)
+        weak_text = draft.text
+        yield Superseded(weak_text, await draft.supersede(task.elapsed(weak)))
+        yield Started()
+        draft.say(found.text)
+        yield Text(found.text)
+        certain = confidence_of_extract(found.passage.score)
+        task.receipt = replace(
+            weak,
+            source="rag",
+            finish_reason="stop",
+            citations=(cited(found),),
+            confidence=certain,
+            confidence_score=certain.score,
+            attempts=(*weak.attempts, attempt_of(weak_text, weak)),
+        )
+        yield Cited(task.receipt.citations)
+
+    def _attempt(self, task: Task, model: str, prompt: Prompt) -> Attempt:
+        citations = Citations(prompt.context, self._embed)
+        return Attempt(self._models[model], prompt, task.sampling, citations, task.cancellation)
+
+    async def _embed(self, texts: Sequence[str]) -> Matrix | None:
+        compared = await self._library.compare(texts)
+        return compared[0] if compared else None
+
+    async def _checked(self, task: Task, attempt: Attempt) -> Receipt:
+        """What an attempt came to; citations of documents that have gone meanwhile say so."""
+        receipt = await attempt.receipt(task.receipt)
+        cited_documents = [each.document_id for each in receipt.citations if each.document_id is not None]
+        if not cited_documents:
+            return receipt
+        owner = task.question.conversation.owner
+        versions = await self._library.documents.versions(owner, cited_documents)
+        return replace(receipt, citations=mark_gone(receipt.citations, versions))

@@ -25,6 +25,7 @@ class Source:
     end: int
     score: float
     text: str
+    version: str = ""  # of the document; none in turns from before there were citations
 
     @property
     def place(self) -> tuple[str, int, int]:
@@ -58,6 +59,7 @@ def source_of(found: Found) -> Source:
         passage.end,
         found.score,
         passage.text,
+        passage.version,
     )
 
 

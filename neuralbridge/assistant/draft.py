@@ -1,7 +1,6 @@
-"""An answer in the making: its text, what its tokens tell, and its row in the store."""
+"""An answer in the making: its text, and its row in the store."""
 
 import asyncio
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -28,11 +27,11 @@ class Draft:
         self._question = question
         self._receipt = receipt
         self._added = added  # passages that go into the prompt with the question
-        self._log_probabilities: list[float] = []
         self._unsaved = 0
         self._saved_at = time.monotonic()
         self._saving: asyncio.Future[None] | None = None
         self._ending: tuple[Status, Receipt] | None = None
+        self._standing: tuple[str, Receipt] | None = None  # a whole answer that another one is taking the place of
         self._stored = False
 
     async def __aenter__(self) -> Self:
@@ -46,7 +45,10 @@ class Draft:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._stored:
+        if not self._stored and self._standing is not None:
+            self.text, receipt = self._standing
+            await self._store("complete", receipt)
+        elif not self._stored:
             failed = isinstance(error, Exception)  # the others are cancellation and shutdown
             receipt = replace(self._receipt, finish_reason="error")
             await self._store(*(self._ending or ("error" if failed else "interrupted", receipt)))
@@ -54,9 +56,10 @@ class Draft:
     async def add(self, piece: Piece) -> None:
         """Take the next piece; now and then what there is of the text is saved behind its back."""
         self.text += piece.text
-        self._log_probabilities += [chosen.logprob for chosen in piece.tokens]
         self._unsaved += len(piece.tokens)
         now = time.monotonic()
+        if self._standing is not None:  # that one is what a crash should leave
+            return
         if self._unsaved >= SAVE_TOKENS or now - self._saved_at >= SAVE_SECONDS:
             await self._saved()
             self._unsaved, self._saved_at = 0, now
@@ -66,19 +69,27 @@ class Draft:
         """Take a text that no model wrote."""
         self.text += text
 
+    @property
+    def before(self) -> str:
+        """The message id of the question: what precedes it is the conversation it was asked in."""
+        return self._turn.question
+
+    async def supersede(self, receipt: Receipt) -> Receipt:
+        """Begin anew. The text so far stays the answer until another one is finished; its receipt comes back whole."""
+        receipt = replace(receipt, message_id=self._turn.answer)
+        if self._standing is None:
+            await self._saved()
+            await self._conversations.save_text(self._turn, self.text)
+            self._standing = self.text, receipt
+        self.text = ""
+        return receipt
+
     async def finish(self, status: Status, receipt: Receipt) -> Receipt:
         """Store the whole answer; the receipt comes back with the message's id."""
         receipt = replace(receipt, message_id=self._turn.answer)
         self._ending = (status, receipt)
         await self._store(status, receipt)
         return receipt
-
-    @property
-    def confidence(self) -> float:
-        """Geometric mean of the chosen tokens' probabilities, 0 when there are none."""
-        if not self._log_probabilities:
-            return 0.0
-        return round(math.exp(math.fsum(self._log_probabilities) / len(self._log_probabilities)), 4)
 
     async def _store(self, status: Status, receipt: Receipt) -> None:
         await self._saved()

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from neuralbridge.assistant.citations import Citation
+from neuralbridge.assistant.confidence import Confidence
 from neuralbridge.assistant.context import Source
 from neuralbridge.store.conversations import Conversation
 from neuralbridge.types import Params, Retrieval
@@ -22,6 +24,7 @@ class Question:
     metadata: dict[str, Any] = field(default_factory=dict)
     streamed: bool = False
     retrieval: Retrieval | None = None
+    cache: bool = True
     tag: Any = None
 
 
@@ -35,12 +38,32 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """An answer that another one took the place of, in the record of the message."""
+
+    text: str
+    source: str
+    model_used: str
+    finish_reason: str
+    confidence_score: float
+    citations: tuple[Citation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Of an answer that was given before: when it was made, and how long ago that is."""
+
+    answered_at: str
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """How an answer came about. Its fields are the keys of `metadata` on the wire and in the store.
 
     `rag_context_used` counts the passages in the prompt, `sources` are those that fit this question, and
-    `sources_omitted` those that fit it too and found no room.
-    `confidence_score` is the geometric mean of the probabilities the model gave the tokens it chose; 0 without any.
+    `sources_omitted` those that fit it too and found no room. `confidence_score` is the probability that the answer is
+    right, `confidence` says why; 0 and None for an answer that was stopped before it began.
     """
 
     model_used: str
@@ -54,6 +77,10 @@ class Receipt:
     rag_context_used: int = 0
     sources: tuple[Source, ...] = ()
     sources_omitted: tuple[Source, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    confidence: Confidence | None = None
+    attempts: tuple[Attempt, ...] = ()
+    cache: Repeated | None = None
     message_id: str | None = None
 
 
@@ -89,6 +116,21 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Cited:
+    """Which sentences of the answer its passages bear out."""
+
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """The text so far has ended, and another answer takes its place: it begins with the next Started."""
+
+    text: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The answer has ended and is stored."""
 
@@ -103,5 +145,5 @@ class Failed:
     error: Exception
 
 
-AskEvent = Started | Sources | Text | Answered
-AnswerEvent = Asked | Queued | Started | Sources | Text | Answered | Failed
+AskEvent = Started | Sources | Text | Cited | Superseded | Answered
+AnswerEvent = Asked | Queued | AskEvent | Failed

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from neuralbridge.assistant.context import Source, source_of
+from neuralbridge.assistant.language import in_portuguese
 from neuralbridge.config import Documents
 from neuralbridge.errors import DocumentsUnavailable
-from neuralbridge.retrieval.library import Library
+from neuralbridge.retrieval.library import LOCAL, Library
 from neuralbridge.retrieval.query import terms
 from neuralbridge.types import Retrieval
-from neuralbridge.words import COURTESIES, ENGLISH, PORTUGUESE, REFERRING, fold, words
+from neuralbridge.words import COURTESIES, REFERRING, fold, words
 
 PASSAGES = 5  # at the most, for one question
 NEAREST = 3  # named when there is no evidence
@@ -20,10 +21,15 @@ FOLDED_COURTESIES = frozenset(map(fold, COURTESIES))
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`passages` fit the question, the best first; `nearest` are the best there are, whether they fit or not."""
+    """`passages` fit the question, the best first; `nearest` are the best there are, whether they fit or not.
+
+    `looked`: documents were looked through for it; `settled`: doing so again would find the same.
+    """
 
     passages: tuple[Source, ...] = ()
     nearest: tuple[Source, ...] = ()
+    looked: bool = False
+    settled: bool = True
 
 
 class Witness:
@@ -33,8 +39,8 @@ class Witness:
         self._library = library
         self._settings = settings
 
-    async def evidence(self, query: str, before: str | None, retrieval: Retrieval) -> Evidence:
-        """Passages for a question. `before` is the one before it, which a follow-up may need to be understood.
+    async def evidence(self, query: str, before: str | None, retrieval: Retrieval, owner: str = LOCAL) -> Evidence:
+        """Passages for an owner's question. `before` is the one before it, which a follow-up may need to be understood.
 
         Raises DocumentsUnavailable when documents are insisted on and not set up.
         """
@@ -43,22 +49,25 @@ class Witness:
                 raise DocumentsUnavailable("Documents are switched off in config.yaml (documents: enabled).")
             return Evidence()
         try:
-            found = await self._search(query, patient=retrieval == "strict")
+            found = await self._search(query, owner, patient=retrieval == "strict")
             if not found.passages and before is not None and follows_up(query):
-                again = await self._search(f"{before} {query}", patient=retrieval == "strict")
+                again = await self._search(f"{before} {query}", owner, patient=retrieval == "strict")
                 found = again if again.passages else found
         except DocumentsUnavailable:
             if retrieval == "strict":
                 raise
-            return Evidence()
+            return Evidence(looked=True, settled=False)
         return found
 
-    async def _search(self, query: str, patient: bool) -> Evidence:
-        results = (await self._library.search(query, PASSAGES, signs=False, patient=patient)).results
+    async def _search(self, query: str, owner: str, patient: bool) -> Evidence:
+        search = await self._library.search(query, PASSAGES, owner, signs=False, patient=patient)
+        results = search.results
         best = results[0].score if results else 0.0
         threshold = max(self._settings.threshold, best - SAME_SUBJECT)
         sources = [source_of(found) for found in results]
-        return Evidence(tuple(source for source in sources if source.score >= threshold), tuple(sources[:NEAREST]))
+        fitting = tuple(source for source in sources if source.score >= threshold)
+        settled = search.by_meaning or not search.candidates
+        return Evidence(fitting, tuple(sources[:NEAREST]), looked=True, settled=settled)
 
 
 def follows_up(query: str) -> bool:
@@ -86,10 +95,3 @@ def no_evidence(query: str, nearest: tuple[Source, ...]) -> str:
 def beginning(text: str, length: int = 160) -> str:
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1].rpartition(" ")[0] + "…"
-
-
-def in_portuguese(query: str) -> bool:
-    asked = words(query)
-    portuguese = {fold(word) for word in PORTUGUESE.split()}
-    english = {*ENGLISH.split()}
-    return sum(word in portuguese - english for word in asked) > sum(word in english - portuguese for word in asked)

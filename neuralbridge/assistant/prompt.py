@@ -34,7 +34,11 @@ class Prompt:
     added: tuple[Source, ...] = ()
     reused: tuple[Source, ...] = ()
     omitted: tuple[Source, ...] = ()
-    passages: int = 0  # in all of the prompt
+    context: tuple[Source, ...] = ()  # all passages in the prompt, also of earlier questions
+
+    @property
+    def passages(self) -> int:
+        return len(self.context)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -79,23 +83,26 @@ class Prompts:
         query: str,
         max_tokens: int,
         passages: Sequence[Source] = (),
+        before: str | None = None,
     ) -> Prompt:
         """The prompt as token ids, leaving room for the answer where history would take it.
+
+        `before`: the conversation is that above the message of this id; all of it unless given.
 
         Of `passages`, the best first, those that stand in the conversation already are not said again, and of the
         others as many go in as there is room for. Raises PromptTooLong when the question does not fit even alone.
         """
         opening = [ChatMessage("system", system)] if system else []
         if not passages:
-            prompt = await self._with_history(conversation, opening, ChatMessage("user", query), max_tokens)
+            prompt = await self._with_history(conversation, opening, ChatMessage("user", query), max_tokens, before)
             return replace(prompt, reused=())
-        told = await self._told(conversation)
+        told = await self._told(conversation, before)
         again = {passage.place: twin for passage in passages for twin in told if twin.covers(passage)}
         while True:
             chosen, omitted = await self._choose([p for p in passages if p.place not in again], opening, query)
             added = numbered(chosen, 1 + max((source.n for source in told), default=0))
             question = ChatMessage("user", turn(query, added))
-            prompt = await self._with_history(conversation, opening, question, max_tokens)
+            prompt = await self._with_history(conversation, opening, question, max_tokens, before)
             kept = {source.place for source in prompt.reused}
             lost = [place for place, twin in again.items() if twin.place not in kept]
             if not lost:
@@ -103,11 +110,16 @@ class Prompts:
             for place in lost:  # their turn found no room, so they have to be said again
                 del again[place]
         reused = {again[passage.place].place: again[passage.place] for passage in passages if passage.place in again}
-        count = len(added) + len(prompt.reused)
-        return replace(prompt, added=added, reused=tuple(reused.values()), omitted=tuple(omitted), passages=count)
+        context = (*prompt.context, *added)
+        return replace(prompt, added=added, reused=tuple(reused.values()), omitted=tuple(omitted), context=context)
 
     async def _with_history(
-        self, conversation: Conversation, opening: list[ChatMessage], question: ChatMessage, max_tokens: int
+        self,
+        conversation: Conversation,
+        opening: list[ChatMessage],
+        question: ChatMessage,
+        max_tokens: int,
+        before: str | None,
     ) -> Prompt:
         """The prompt with as much of the conversation as fits; its `reused` are all passages in that."""
         alone = await self._tokens([*opening, question])
@@ -115,24 +127,24 @@ class Prompts:
         if len(alone) >= limit:
             raise PromptTooLong(len(alone), limit)
         budget = limit - len(alone) - min(max_tokens, limit // 2)
-        total = await self._conversations.length(conversation)
+        total = await self._conversations.length(conversation, before)
         if total == 0 or budget <= 0:
             return Prompt(alone, total)
         frame = len(await self._tokens([*opening, *messages([Exchange(0, "", "", 0)]), question])) - len(alone)
-        exchanges = await self._recent(conversation, budget, frame)
+        exchanges = await self._recent(conversation, budget, frame, before)
         estimate = budget
         while kept := newest(exchanges, estimate):
             tokens = await self._tokens([*opening, *messages(kept), question])
             over = len(tokens) - len(alone) - budget
             if over <= 0:
                 sources = tuple(source for exchange in kept for source in exchange.sources)
-                return Prompt(tokens, total - 2 * len(kept), reused=sources, passages=len(sources))
+                return Prompt(tokens, total - 2 * len(kept), reused=sources, context=sources)
             estimate = min(estimate - over, cost(kept) - 1)  # the template frames some turns with more than others
         return Prompt(alone, total)
 
-    async def _told(self, conversation: Conversation) -> list[Source]:
+    async def _told(self, conversation: Conversation, before: str | None) -> list[Source]:
         """The passages that the conversation's newest turns came with."""
-        page = await self._conversations.branch(conversation, PAGE)
+        page = await self._conversations.branch(conversation, PAGE, before)
         return [source for message in page for source in restored(message.context)]
 
     async def _choose(
@@ -151,10 +163,9 @@ class Prompts:
                 omitted.append(passage)
         return added, omitted
 
-    async def _recent(self, conversation: Conversation, budget: int, frame: int) -> list[Exchange]:
+    async def _recent(self, conversation: Conversation, budget: int, frame: int, before: str | None) -> list[Exchange]:
         """All exchanges, oldest first, or as many of the newest as are more than `budget` tokens."""
         exchanges: list[Exchange] = []
-        before: str | None = None
         while page := await self._conversations.branch(conversation, PAGE, before):
             before = page[0].uid
             exchanges = await self._exchanges(page, frame) + exchanges

@@ -16,6 +16,7 @@ class Target:
     system_prompt: str | None
     params: tuple[Params, ...]  # the widest first
     retrieval: Retrieval
+    cache: bool = True
 
     def sampling(self, request: Params) -> Sampling:
         """Model defaults, overridden by the name's, overridden by the request's."""
@@ -33,6 +34,7 @@ class Names:
         self._names = {name.model_name: name for name in config.model_list}
         self._routing = config.routing
         self._retrieval = config.documents.retrieval
+        self._cache = config.cache.enabled
 
     @property
     def listed(self) -> list[str]:
@@ -52,7 +54,8 @@ class Names:
         model = self._models[rule.use]
         system_prompt = model.system_prompt if rule.system_prompt is None else rule.system_prompt
         retrieval = rule.retrieval or self._retrieval
-        return Target(requested, rule.use, system_prompt, (model.params, rule.params), retrieval)
+        cache = self._cache and rule.cache is not False
+        return Target(requested, rule.use, system_prompt, (model.params, rule.params), retrieval, cache)
 
 
 def shorten(name: str) -> str:

@@ -81,6 +81,11 @@ class Engine:
         self._started = True
         self._worker.start()
 
+    @property
+    def started(self) -> bool:
+        """Whether the model is loaded, or being loaded."""
+        return self._started
+
     async def ready(self) -> None:
         """Wait until the model is loaded. Raises ModelUnusable."""
         self._runner = await asyncio.shield(self._loaded)

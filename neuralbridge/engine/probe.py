@@ -1,5 +1,6 @@
 """Loads a model file in a child process before the server does: a broken GGUF may end the process that reads it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,18 @@ from neuralbridge.errors import ModelUnusable
 
 PROBE_SECONDS = 120.0
 GGUF_MAGIC = b"GGUF"
+
+
+def check_memory(path: Path, table: Path = Path("/proc/meminfo")) -> None:
+    """Return if there is memory for the file's weights, as far as the system says. Raises ModelUnusable with both."""
+    if not table.is_file():
+        return
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", table.read_text(), re.MULTILINE)
+    size = path.stat().st_size
+    if found and size > (available := int(found[1]) * 1024):
+        raise ModelUnusable(
+            f"{path}: the model needs {size / 1e9:.1f} GB of memory, and {available / 1e9:.1f} GB are free."
+        )
 
 
 def probe(path: Path, mend: str) -> None:

@@ -19,7 +19,7 @@ from neuralbridge.engine.pace import Pace
 from neuralbridge.engine.runner import DecodeFailed, Runner, Sampler
 from neuralbridge.engine.scheduler import Scheduler
 from neuralbridge.engine.sequence import Sequence
-from neuralbridge.errors import EngineFailed
+from neuralbridge.errors import BridgeError, EngineFailed, ModelUnusable
 from neuralbridge.types import Chosen, Finish, Piece, Sampling
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,12 @@ class Worker:
     def _run(self) -> None:
         try:
             self._load()
-        except Exception as error:  # noqa: BLE001  # whatever it is, whoever waits for the model must learn of it
+        except BridgeError as error:
             self._loaded(error)
+            return
+        except Exception as error:  # whatever it is, whoever waits for the model must learn of it
+            logger.exception("the model could not be loaded")
+            self._loaded(ModelUnusable(f"The model could not be loaded: {error}."))
             return
         self._loaded(self._runner)
         working = True

@@ -45,13 +45,47 @@ class SourcePassage(BaseModel):
     text: str
 
 
+class Citation(BaseModel):
+    """What the documents say to a sentence of the answer. `text` is that version's extracted text from start to end."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    sentence: list[int] = Field(min_length=2, max_length=2, description="start and end in the answer")
+    verdict: Literal["supported", "partial", "unsupported", "contradicted"]
+    score: float = Field(ge=0, le=1)
+    document_id: str | None = Field(description="null where no passage bears on the sentence")
+    version: str | None = Field(description="sha256 of the document's bytes")
+    source_document: str | None
+    span: list[int] | None = Field(description="start and end in the extracted document")
+    text: str | None
+    source_gone: bool = Field(description="the document was removed or changed meanwhile")
+
+
+class Confidence(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    level: Literal["high", "medium", "low"]
+    reasons: list[str] = Field(description="sentences for a person")
+
+
+class FromCache(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    answered_at: str
+    age_seconds: float
+
+
 class Metadata(BaseModel):
     """How an answer came about."""
 
-    source: str = Field(description='"llm": the model; "rag": the documents, no model was asked')
-    confidence_score: float = Field(
-        ge=0, le=1, description="geometric mean of the probabilities the model gave the tokens it chose"
+    source: str = Field(
+        description='"llm": a model; "rag": the documents, in their own words; "cache": given before, and still good'
     )
+    confidence_score: float = Field(ge=0, le=1, description="the probability that the answer is right; calibrated")
+    confidence: Confidence | None = Field(description="null when the answer was stopped before it began")
+    citations: list[Citation] = Field(description="one for each sentence, where passages stood in the prompt")
+    cache: FromCache | None = Field(description="of an answer that was given before")
+    superseded_by: str | None = Field(None, description="the stream_id of the answer that takes this one's place")
     processing_time_ms: int
     rag_context_used: int = Field(description="passages in the prompt")
     sources: list[SourcePassage] = Field(description="the passages that fit the question and stand in the prompt")
@@ -73,12 +107,19 @@ class Queued(OfQuestion):
 class StreamStart(OfQuestion):
     query: str
     timestamp: str
+    replaces: str | None = Field(None, description="the stream_id of the answer that this one takes the place of")
 
 
 class Sources(OfQuestion):
     """`sources`: what the answer will draw on, before its first token. Not sent when there is nothing."""
 
     sources: list[SourcePassage]
+
+
+class Citations(OfQuestion):
+    """`citations`: the answer's sentences, checked, before its closing event. Not sent where no passages were used."""
+
+    citations: list[Citation]
 
 
 class StreamToken(OfQuestion):
@@ -145,6 +186,14 @@ class History(Push):
     before: str | None = Field(description="as asked for: which part of the history this is")
 
 
+class Feedback(Push):
+    """`feedback`: it is stored."""
+
+    message_id: str
+    rating: Literal["up", "down"] | None
+    comment: str
+
+
 class Pong(Push):
     timestamp: str
 
@@ -179,12 +228,14 @@ PUSHES: dict[str, type[Push]] = {
     "response": Response,
     "stream_start": StreamStart,
     "sources": Sources,
+    "citations": Citations,
     "stream_token": StreamToken,
     "stream_complete": StreamComplete,
     "stream_error": StreamError,
     "queued": Queued,
     "question": QuestionAsked,
     "history": History,
+    "feedback": Feedback,
     "pong": Pong,
     "error": Error,
 }

@@ -1,6 +1,6 @@
 """What clients ask on the channel, parsed once into types. Unknown keys are ignored: clients send many."""
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,7 @@ class QueryRequest(Params):
     model: str | None = Field(None, min_length=1, max_length=200, description="a model name of 1 to 200 characters")
     metadata: dict[str, Any] | None = Field(None, description="an object")
     retrieval: Retrieval | None = Field(None, description='"auto", "off" or "strict"')
+    cache: bool | None = Field(None, description="true or false")
 
     @property
     def params(self) -> Params:
@@ -43,6 +44,19 @@ class StopRequest(Wanted):
     """`stop`: the running answer, or the one named."""
 
     stream_id: str | None = Field(None, description="a stream_id")
+
+
+class FeedbackRequest(Wanted):
+    """`feedback`, and POST /api/feedback: what somebody thinks of an answer. The last word counts."""
+
+    message_id: str = Field(min_length=1, max_length=64, description="the id of an answer")
+    rating: Literal["up", "down"] | None = Field(None, description='"up", "down", or null to take it back')
+    comment: str = Field("", max_length=4_000, description="a text of up to 4,000 characters")
+
+    @property
+    def value(self) -> int:
+        """1, -1, or 0 for none."""
+        return {"up": 1, "down": -1, None: 0}[self.rating]
 
 
 class ResumePoint(Wanted):

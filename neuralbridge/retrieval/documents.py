@@ -101,10 +101,11 @@ def file_state(modified_at: str, size: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stored passage: `text` is its document's text from `start` to `end`."""
+    """A stored passage: `text` is the text of its document, in that version, from `start` to `end`."""
 
     id: int
     document: str
+    version: str
     source: str
     start: int
     end: int
@@ -253,6 +254,20 @@ class Documents:
         if found is None:
             raise NotFound(f"There is no document {uid[:40]!r}.")
         return found
+
+    async def versions(self, owner: str, uids: Sequence[str]) -> dict[str, str]:
+        """The versions of those of these documents that are there."""
+        return await self._database.read(
+            lambda connection: dict(
+                connection.execute(
+                    """
+                    SELECT d.uid, d.version FROM json_each(?) AS wanted
+                    CROSS JOIN documents d ON d.uid = wanted.value AND d.owner = ?
+                    """,
+                    (json.dumps([*uids]), owner),
+                ).fetchall()
+            )
+        )
 
     async def listed(self, owner: str, limit: int, offset: int = 0, folder: str | None = None) -> list[Document]:
         """Documents, those pinned first, then the newest first; of one watched folder where it is named."""

@@ -83,8 +83,11 @@ class Embedder:
 
     async def embed_query(self, text: str) -> Matrix:
         """One text's vector, ahead of everything else; shape (dimensions,), of length 1."""
-        vectors = await self._ask([text[:QUERY_CHARACTERS]], urgent=True, threads=1)
-        return vectors.reshape(-1)
+        return (await self.embed_urgently([text])).reshape(-1)
+
+    async def embed_urgently(self, texts: Sequence[str]) -> Matrix:
+        """A few texts' vectors, ahead of everything else; shape (texts, dimensions)."""
+        return await self._ask([text[:QUERY_CHARACTERS] for text in texts], urgent=True, threads=1)
 
     async def embed(self, texts: Sequence[str]) -> Matrix:
         """Vectors of many texts, shape (texts, dimensions), when there is time for it."""

@@ -62,7 +62,7 @@ class FullText:
         def read(connection: sqlite3.Connection) -> list[Candidate]:
             rows = connection.execute(
                 """
-                SELECT p.id, d.uid, d.source, p.start, p.end, p.page, p.heading, p.text, v.vector,
+                SELECT p.id, d.uid, d.version, d.source, p.start, p.end, p.page, p.heading, p.text, v.vector,
                     CASE WHEN d.centroid_model = :model THEN d.centroid END
                 FROM json_each(:wanted) AS w CROSS JOIN passages p ON p.id = w.value
                 JOIN documents d ON d.id = p.document
@@ -73,9 +73,9 @@ class FullText:
             )
             return [
                 Candidate(
-                    Passage(*row[:8]),
-                    None if row[8] is None else vector_of(row[8]),
+                    Passage(*row[:9]),
                     None if row[9] is None else vector_of(row[9]),
+                    None if row[10] is None else vector_of(row[10]),
                 )
                 for row in rows
             ]

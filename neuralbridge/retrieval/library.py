@@ -1,7 +1,10 @@
 """The library: everything of the user's documents, for whoever asks questions about them."""
 
+from collections.abc import Sequence
+
 from neuralbridge.database import Database
 from neuralbridge.errors import DocumentsUnavailable
+from neuralbridge.retrieval.arrays import Matrix
 from neuralbridge.retrieval.documents import Documents
 from neuralbridge.retrieval.embeddings import Embeddings
 from neuralbridge.retrieval.fulltext import FullText, Matches
@@ -44,6 +47,16 @@ class Library:
             return Search(query, Matches({}, frozenset(), ()), [], [], by_meaning=False)
         meaning = serving if patient or serving.embedder.loaded else None
         return await self._searcher.search(query, owner, limit, meaning)
+
+    async def compare(self, texts: Sequence[str]) -> tuple[Matrix, str] | None:
+        """Vectors of these texts ahead of all documents, and the model they are of; None while it is not loaded."""
+        try:
+            serving = await self.embeddings.serving()
+            if not texts or not serving.embedder.loaded:
+                return None
+            return await serving.embedder.embed_urgently(texts), serving.model
+        except DocumentsUnavailable:
+            return None
 
     async def remove(self, uid: str, owner: str = LOCAL) -> None:
         """Forget a document. Raises NotFound."""

@@ -148,13 +148,18 @@ class Conversations:
         page = await self.branch(conversation, 2)
         return next((message.content for message in reversed(page) if message.role == "user"), None)
 
-    async def length(self, conversation: Conversation) -> int:
-        """Messages on the active branch."""
+    async def length(self, conversation: Conversation, before: str | None = None) -> int:
+        """Messages on the active branch; with `before`, those that precede it."""
 
         def query(connection: sqlite3.Connection) -> int:
             found = find(connection, conversation)
             if not found or found[1] is None:
                 return 0
+            if before is not None:
+                row = connection.execute(
+                    "SELECT depth - 1 FROM messages WHERE uid = ? AND conversation = ?", (before, found[0])
+                ).fetchone()
+                return int(row[0]) if row else 0
             (depth,) = connection.execute("SELECT depth FROM messages WHERE id = ?", (found[1],)).fetchone()
             return int(depth)
 

@@ -6,11 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 from neuralbridge.assistant.answers import Answer, Answers
-from neuralbridge.assistant.events import Answered, AnswerEvent, Asked, Failed, Question, Queued, Sources, Started, Text
+from neuralbridge.assistant.events import (
+    Answered,
+    AnswerEvent,
+    Asked,
+    Cited,
+    Failed,
+    Question,
+    Queued,
+    Receipt,
+    Sources,
+    Started,
+    Superseded,
+    Text,
+)
+from neuralbridge.assistant.ratings import Ratings
 from neuralbridge.errors import BridgeError
 from neuralbridge.protocol import pushes
 from neuralbridge.protocol.frames import Json
 from neuralbridge.protocol.requests import (
+    FeedbackRequest,
     HistoryRequest,
     JoinRequest,
     StopRequest,
@@ -25,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 EVENTS_QUEUED = 1_000  # of a client that sends faster than it is served; then its socket is not read on
 
+WITH_A_REPLY = ("get_history", "feedback")  # what the store is asked for: nobody would hear of it
+
 Push = Callable[[str, dict[str, Any]], None]
 
 
@@ -36,12 +53,14 @@ class ProxyChannel:
         conversation: Conversation,
         answers: Answers,
         conversations: Conversations,
+        ratings: Ratings,
         push: Push,
         crashed: Callable[[], None],
     ) -> None:
         self._conversation = conversation
         self._answers = answers
         self._conversations = conversations
+        self._ratings = ratings
         self._push = push
         self._crashed = crashed
         self._label: str | None = None
@@ -79,7 +98,7 @@ class ProxyChannel:
     def drop(self) -> None:
         """The client is gone, or has joined anew: what it asked goes on, also what had not had its turn yet."""
         for received in self._end_work():
-            if received.event != "get_history":
+            if received.event not in WITH_A_REPLY:
                 self._act(received)
         self._answers.drop(self, self._conversation)
 
@@ -100,6 +119,8 @@ class ProxyChannel:
                 received = await self._received.get()
                 if received.event == "get_history":
                     await self._tell_history(received.ref, received.payload)
+                elif received.event == "feedback":
+                    await self._take_feedback(received.ref, received.payload)
                 else:
                     self._act(received)
         except Exception:
@@ -135,6 +156,7 @@ class ProxyChannel:
                 metadata,
                 streamed,
                 request.retrieval,
+                request.cache is not False,
                 tag=ref,
             )
             self._answers.ask(question, self)
@@ -159,6 +181,16 @@ class ProxyChannel:
         except BridgeError as error:
             self._push("error", pushes.error_push(error, ref=ref).payload())
 
+    async def _take_feedback(self, ref: Json, payload: Json) -> None:
+        try:
+            said = parse(FeedbackRequest, payload)
+            await self._ratings.put(self._conversation.owner, said.message_id, said.value, said.comment)
+        except BridgeError as error:
+            self._push("error", pushes.error_push(error, ref=ref).payload())
+            return
+        rated = pushes.Feedback(message_id=said.message_id, rating=said.rating, comment=said.comment)
+        self._push("feedback", rated.payload())
+
     # What it is told
 
     def hear(self, answer: Answer, seq: int | None, event: AnswerEvent) -> None:
@@ -168,20 +200,29 @@ class ProxyChannel:
 def told(answer: Answer, seq: int | None, event: AnswerEvent) -> tuple[str, dict[str, Any]]:
     """An answer's event in the words of the wire."""
     streamed = answer.question.streamed
-    of = {"stream_id": answer.id, "ref": answer.question.tag, "seq": seq}
+    of = {"stream_id": answer.stream_id(seq), "ref": answer.question.tag, "seq": seq}
     match event:
         case Text(text):
             return "stream_token", {"token": text, **of}  # a StreamToken, without the time that building one takes
         case Started():
             start = pushes.StreamStart(query=answer.question.query, timestamp=timestamp(), **of)
+            before = answer.stream_id((seq or 1) - 1)
+            if before != of["stream_id"]:
+                start.replaces = before
             return "stream_start", start.payload()
         case Sources(sources):
             passages = [pushes.SourcePassage.model_validate(source) for source in sources]
             return "sources", pushes.Sources(sources=passages, **of).payload()
+        case Cited(citations):
+            told_citations = [pushes.Citation.model_validate(each) for each in citations]
+            return "citations", pushes.Citations(citations=told_citations, **of).payload()
+        case Superseded(text, receipt):
+            by = answer.stream_id((seq or 0) + 1)
+            ended = pushes.StreamComplete(response=text, metadata=metadata(receipt, by), timestamp=timestamp(), **of)
+            return "stream_complete", ended.payload()
         case Answered(text, receipt):
             name, model = ("stream_complete", pushes.StreamComplete) if streamed else ("response", pushes.Response)
-            metadata = pushes.Metadata.model_validate(receipt, from_attributes=True)
-            return name, model(response=text, metadata=metadata, timestamp=timestamp(), **of).payload()
+            return name, model(response=text, metadata=metadata(receipt), timestamp=timestamp(), **of).payload()
         case Failed(error):
             return failed(error, streamed, **of)
         case Queued(place):
@@ -189,6 +230,13 @@ def told(answer: Answer, seq: int | None, event: AnswerEvent) -> tuple[str, dict
         case Asked():
             asked = pushes.QuestionAsked(stream_id=answer.id, query=answer.question.query, timestamp=timestamp())
             return "question", asked.payload()
+
+
+def metadata(receipt: Receipt, superseded_by: str | None = None) -> pushes.Metadata:
+    told = pushes.Metadata.model_validate(receipt, from_attributes=True)
+    if superseded_by is not None:
+        told.superseded_by = superseded_by
+    return told
 
 
 def failed(error: Exception, streamed: bool, **of: Any) -> tuple[str, dict[str, Any]]:

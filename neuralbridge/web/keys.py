@@ -6,9 +6,11 @@ from aiohttp import web
 
 from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
+from neuralbridge.assistant.ratings import Ratings
 from neuralbridge.config import Config
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.library import Library
+from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
 
 
@@ -22,6 +24,8 @@ class Services:
     conversations: Conversations
     doors: Doors
     library: Library
+    cached: CachedAnswers
+    ratings: Ratings
 
 
 SERVICES = web.AppKey("services", Services)

@@ -2,10 +2,9 @@
 
 import asyncio
 import functools
-import json
 import os
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,27 +12,24 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from aiohttp import BodyPartReader, hdrs, web
-from pydantic import BaseModel
 
 from neuralbridge.errors import BridgeError, DocumentRefused, DocumentTooLarge, InvalidParams, Overloaded
 from neuralbridge.protocol import knowledge
-from neuralbridge.protocol.failure import describe, describe_named
+from neuralbridge.protocol.failure import describe_named
 from neuralbridge.retrieval.documents import Document, Source
 from neuralbridge.retrieval.explanation import explain
 from neuralbridge.retrieval.ingestion import Content, File
 from neuralbridge.retrieval.jobs import Job
 from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.retrieval.search import Found
+from neuralbridge.web.json_api import CHUNK_BYTES, JSON_BYTES, Handler, answered, read_json, rendered
 from neuralbridge.web.keys import SERVICES
 
-JSON_BYTES = 64 * 1024  # of a request that is no document
 FIELD_BYTES = 16 * 1024
 MAX_FILES = 1_000  # of one request
-CHUNK_BYTES = 256 * 1024
 UPLOADS = web.AppKey("uploads", ThreadPoolExecutor)
 
 T = TypeVar("T")
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def add_knowledge_routes(app: web.Application) -> None:
@@ -45,29 +41,6 @@ def add_knowledge_routes(app: web.Application) -> None:
     app.on_cleanup.append(end_thread)
     for method, path, handler in KNOWLEDGE:
         app.router.add_route(method, f"/api/knowledge/{path}", answered(handler))
-
-
-def answered(handler: Handler) -> Handler:
-    """What goes wrong on purpose is an answer too. Pages of other origins may change nothing here."""
-
-    @functools.wraps(handler)
-    async def answer(request: web.Request) -> web.Response:
-        doors = request.app[SERVICES].doors
-        origin = request.headers.get(hdrs.ORIGIN)
-        foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
-        if request.method != hdrs.METH_GET and (
-            foreign or not doors.origin_is_welcome(origin, request.headers.get(hdrs.HOST))
-        ):
-            return rendered(knowledge.Refusal(error="forbidden", message="Pages of that origin may not do this."), 403)
-        try:
-            return await handler(request)
-        except BridgeError as error:
-            failure = describe(error)
-            headers = {"Retry-After": str(-(-error.retry_after_ms // 1000))} if isinstance(error, Overloaded) else {}
-            told = knowledge.Refusal(error=failure.code, message=failure.message)
-            return rendered(told, failure.status, headers)
-
-    return answer
 
 
 async def ingest(request: web.Request) -> web.Response:
@@ -243,32 +216,6 @@ def result(found: Found) -> knowledge.Result:
         score=found.score,
         ranks=knowledge.RankPair.model_validate(found.ranks),
     )
-
-
-def rendered(told: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    more = {"Cache-Control": "no-store", **(headers or {})}
-    return web.json_response(text=told.model_dump_json(), status=status, headers=more)
-
-
-async def read_json(request: web.Request, limit: int) -> object:
-    """The body, read as it comes. Raises InvalidParams and DocumentTooLarge."""
-    if request.content_type != "application/json":
-        # also what keeps a page of another origin from sending this without being asked about it first
-        raise InvalidParams("The body must be application/json, or multipart/form-data with files.")
-    body = bytearray()
-    async for chunk in request.content.iter_chunked(CHUNK_BYTES):
-        body += chunk
-        if len(body) > limit:
-            raise DocumentTooLarge(f"The body has more than {limit:,} bytes.")
-    try:
-        text = body.decode("utf-8")
-        return json.loads(text, parse_constant=refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise InvalidParams(f"The body is not JSON: {str(error)[:100] or 'nested too deeply'}.") from error
-
-
-def refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
 
 
 async def read_part(part: BodyPartReader, limit: int) -> bytes:

@@ -141,7 +141,14 @@ def open_session(request: web.Request) -> web.Response:
         greeting = greet_request(request)
     except Refused:
         return reply(request, status=403)  # phoenix.js knows no other refusal
-    connect = partial(Connection, greeting.version, greeting.user_id, services.answers, services.conversations)
+    connect = partial(
+        Connection,
+        greeting.version,
+        greeting.user_id,
+        services.answers,
+        services.conversations,
+        services.ratings,
+    )
     token = request.app[POLL_SESSIONS].open(connect)
     if token is None:
         return reply(request, status=TRY_AGAIN)

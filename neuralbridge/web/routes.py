@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 
 from neuralbridge import __version__
 from neuralbridge.offline import attempts
+from neuralbridge.web.answers import add_answer_routes
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.knowledge import add_knowledge_routes
 from neuralbridge.web.longpoll import POLL_SESSIONS, PollSessions, longpoll
@@ -42,6 +43,7 @@ def add_routes(app: web.Application, static: Path) -> None:
         app.router.add_route(hdrs.METH_ANY, path, longpoll)
     app.router.add_get("/api/proxy/health", health)
     add_knowledge_routes(app)
+    add_answer_routes(app)
     app.router.add_get("/", page)
     app.router.add_static("/static", static)
     app.middlewares.append(guard)

@@ -40,7 +40,14 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         return web.Response(status=400, text="this is a WebSocket: upgrade, with version 13\n")
     await socket.prepare(request)
     outbox = Outbox(socket, request.transport)
-    connection = Connection(greeting.version, greeting.user_id, services.answers, services.conversations, outbox.put)
+    connection = Connection(
+        greeting.version,
+        greeting.user_id,
+        services.answers,
+        services.conversations,
+        services.ratings,
+        outbox.put,
+    )
     writer = asyncio.create_task(outbox.write())
     request.app[SOCKETS].add(outbox)
     try:

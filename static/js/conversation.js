@@ -109,6 +109,9 @@ const STEPS = {
   // The whole answer comes once more at the end; it is the truth whatever was missed before.
   stream_complete: (state, event) => {
     const asked = ownerOf(state, event);
+    const next = event.metadata?.superseded_by;
+    // Another answer takes this one's place; until it begins, this one stays to be read.
+    if (next !== undefined) return heard(state, event, () => ({ stream_id: next, status: "started", answer: event.response }));
     const status = endOf(event.metadata);
     // Taken out of the line: the server kept nothing of it, so the words go back to where they can be used.
     if (status === "cancelled" && isUnstored(asked) && state.draft.trim() === "") return returned(state, asked);

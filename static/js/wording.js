@@ -1,9 +1,5 @@
 // From what is so to how it is said: sentences for connections, turns, failures and receipts. Pure.
 
-// Of the geometric mean probability of an answer's tokens. It measures how sure the model was of its words, not truth.
-const CONFIDENT = 0.8;
-const HESITANT = 0.55;
-
 export function sayConnection(connection, now, words) {
   const seconds = Math.ceil((connection.retry_at - now) / 1000);
   switch (connection.is) {
@@ -54,19 +50,14 @@ export function sayFailure({ code, sentence }, words) {
 
 export function sayReceipt(metadata, words) {
   if (metadata === null) return "";
-  const { model_used, processing_time_ms, tokens, confidence_score, finish_reason, messages_omitted } = metadata;
+  const { source, model_used, processing_time_ms, tokens, confidence, finish_reason, messages_omitted } = metadata;
   const parts = [
-    model_used,
+    words.source[source] ?? model_used,
     Number.isFinite(processing_time_ms) && words.duration(processing_time_ms / 1000),
-    tokens && words.tokens(tokens.completion),
-    tokens?.completion > 0 && Number.isFinite(confidence_score) && words.confidence[gradeOf(confidence_score)],
+    source === "llm" && tokens && words.tokens(tokens.completion),
+    confidence && words.confidence[confidence.level],
     finish_reason === "length" && words.cutAtLimit,
     messages_omitted > 0 && words.omitted(messages_omitted),
   ];
   return parts.filter(Boolean).join(" \u00b7 ");
-}
-
-export function gradeOf(score) {
-  if (score >= CONFIDENT) return "high";
-  return score >= HESITANT ? "medium" : "low";
 }

@@ -48,6 +48,7 @@ const english = {
   // ---- the receipt
   duration: (seconds) => `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`,
   tokens: (count) => (count === 1 ? "1 token" : `${count.toLocaleString("en")} tokens`),
+  source: { rag: "from your documents", cache: "answered before" }, // where it is not the model
   confidence: { high: "confidence high", medium: "confidence medium", low: "confidence low" },
   cutAtLimit: "ended at the length limit",
   omitted: (count) => (count === 1 ? "1 earlier message left out" : `${count} earlier messages left out`),
@@ -103,6 +104,7 @@ const portuguese = {
 
   duration: (seconds) => `${seconds < 10 ? seconds.toFixed(1).replace(".", ",") : Math.round(seconds)} s`,
   tokens: (count) => (count === 1 ? "1 token" : `${count.toLocaleString("pt-BR")} tokens`),
+  source: { rag: "dos seus documentos", cache: "já respondida antes" },
   confidence: { high: "confiança alta", medium: "confiança média", low: "confiança baixa" },
   cutAtLimit: "terminou no limite de tamanho",
   omitted: (count) => (count === 1 ? "1 mensagem anterior ficou de fora" : `${count} mensagens anteriores ficaram de fora`),

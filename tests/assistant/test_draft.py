@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ import pytest
 from neuralbridge.assistant.draft import SAVE_TOKENS, Draft
 from neuralbridge.assistant.events import Question, Receipt, Tokens
 from neuralbridge.database import Database
+from neuralbridge.errors import EngineFailed
 from neuralbridge.store.conversations import Conversation, Conversations, Message, Turn
 from neuralbridge.types import Chosen, Piece, Status
 
@@ -217,31 +217,30 @@ async def test_an_answer_whose_text_could_not_be_saved_ends_as_an_error_with_wha
     assert (answer.content, answer.status) == ("x" * (2 * SAVE_TOKENS), "error")
 
 
-@pytest.mark.parametrize(
-    ("probabilities", "confidence"),
-    [
-        ([], 0.0),
-        ([1.0], 1.0),
-        ([0.25], 0.25),
-        ([0.5, 0.5, 0.5], 0.5),
-        ([0.9, 0.1], 0.3),
-        ([1.0, 1e-300], 0.0),
-        ([0.5] * 500, 0.5),
-    ],
-)
-async def test_confidence_is_the_geometric_mean_of_the_tokens_probabilities(
-    conversations: Conversations, probabilities: list[float], confidence: float
+async def test_an_answer_that_is_being_replaced_stands_until_the_other_is_finished(
+    conversations: Conversations,
 ) -> None:
-    async with Draft(conversations, QUESTION, RECEIPT) as draft:
-        for probability in probabilities:
-            await draft.add(piece("x", math.log(probability)))
-        assert draft.confidence == confidence
-        await draft.finish("complete", ENDED)
+    async def fail_half_way() -> None:
+        async with Draft(conversations, QUESTION, RECEIPT) as draft:
+            await draft.add(piece("the first"))
+            receipt = await draft.supersede(ENDED)
+            for _ in range(40):
+                await draft.add(piece("another "))
+            (answer,) = (await conversations.branch(QUESTION.conversation, 2))[1:]
+            assert (answer.content, answer.uid) == ("the first", receipt.message_id)
+            raise EngineFailed("the second model")
+
+    with pytest.raises(EngineFailed):
+        await fail_half_way()
+    (answer,) = (await conversations.branch(QUESTION.conversation, 2))[1:]
+    assert (answer.content, answer.status) == ("the first", "complete")
 
 
-async def test_a_piece_without_tokens_or_without_text_counts_as_far_as_it_goes(conversations: Conversations) -> None:
+async def test_the_answer_that_replaces_another_is_what_is_kept(conversations: Conversations) -> None:
     async with Draft(conversations, QUESTION, RECEIPT) as draft:
-        await draft.add(Piece("", (Chosen(1, math.log(0.25)),)))
-        await draft.add(Piece("text", ()))
-        assert (draft.text, draft.confidence) == ("text", 0.25)
+        await draft.add(piece("the first"))
+        await draft.supersede(ENDED)
+        await draft.add(piece("the second"))
         await draft.finish("complete", ENDED)
+    (answer,) = (await conversations.branch(QUESTION.conversation, 2))[1:]
+    assert (answer.content, answer.status) == ("the second", "complete")

@@ -3,7 +3,8 @@
 import pytest
 
 from neuralbridge.assistant.context import Source
-from neuralbridge.assistant.evidence import beginning, follows_up, in_portuguese, no_evidence
+from neuralbridge.assistant.evidence import beginning, follows_up, no_evidence
+from neuralbridge.assistant.language import in_portuguese
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ class ScriptedServer:
     async def start(self) -> None:
         """Start, with a new model on the data of before."""
         runner = self.runner = FakeRunner(cells=CELLS)
-        self.app = build_app(Config.model_validate(SETTINGS), self._data, lambda: runner)
+        self.app = build_app(Config.model_validate(SETTINGS), self._data, lambda _: runner)
         self.app[SERVICES].doors = Doors(self.port, "127.0.0.1", [], [])
         self._server = TestServer(self.app, port=self.port)
         await self._server.start_server()

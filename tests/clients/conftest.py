@@ -92,7 +92,7 @@ class Place:
     async def open(self, runner: FakeRunner | None = None, **sections: Any) -> None:
         self.runner = runner or FakeRunner()
         config = Config.model_validate({**SETTINGS, **sections})
-        app = build_app(config, self._data, lambda: self.runner)
+        app = build_app(config, self._data, lambda _: self.runner)
         app[SERVICES].doors = Doors(self.port)
         self._server = TestServer(app, port=self.port)
         await self._server.start_server()

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from neuralbridge.engine.engine import Engine, Generation
-from neuralbridge.engine.runner import DecodeFailed, Sampler
+from neuralbridge.engine.runner import Sampler
 from neuralbridge.errors import EngineFailed, ModelUnusable, Overloaded, PromptTooLong
 from neuralbridge.types import Chosen, Finish, Piece, Sampling
 from tests.fakes import LOGPROB, FakeRunner
@@ -174,7 +174,7 @@ async def test_a_model_whose_first_step_fails_is_told_to_whoever_waits() -> None
     runner.fails = lambda share: True
     engine = Engine(lambda: runner, max_waiting=1)
     engine.start()
-    with pytest.raises(DecodeFailed):
+    with pytest.raises(ModelUnusable, match="could not be loaded: the fake was told to fail"):
         await engine.ready()
     await engine.stop()
 

@@ -50,6 +50,18 @@ test("the closing event heals an answer that missed something", () => {
   assert.equal(last(state).answer, "because");
 });
 
+test("an answer that takes another's place is in its turn, and the first is shown until it begins", () => {
+  const replaced = complete(3, "no idea", { finish_reason: "stop", superseded_by: "s-2" });
+  const state = fresh(...connected, asked("why"), sent("why"), start("why"), token(2, "no idea"), replaced);
+  assert.deepEqual(shape(state), [["why", "no idea", "started"]]);
+  assert.deepEqual(unfinished(state), { stream_id: "s-2", seq: 3 });
+  const second = { stream_id: "s-2" };
+  const events = [start("why", { ...second, seq: 4 }), { ...token(5, "because"), ...second }];
+  assert.deepEqual(shape(events.reduce(reduce, state)), [["why", "because", "streaming"]]);
+  const end = { ...complete(6, "because", { finish_reason: "stop" }), ...second };
+  assert.deepEqual(shape([...events, end].reduce(reduce, state)), [["why", "because", "complete"]]);
+});
+
 test("how an answer ended is its status", () => {
   for (const [reason, status] of [["stop", "complete"], ["length", "complete"], ["cancelled", "cancelled"], ["error", "error"]]) {
     const state = fresh(...connected, asked("why"), sent("why"), start("why"), token(2, "be"), complete(3, "be", { finish_reason: reason }));

@@ -4,16 +4,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { newTurn } from "../../static/js/turn.js";
-import { gradeOf, sayConnection, sayFailure, sayReceipt, sayTurn } from "../../static/js/wording.js";
+import { sayConnection, sayFailure, sayReceipt, sayTurn } from "../../static/js/wording.js";
 import { wordsFor } from "../../static/js/words.js";
 
 const english = wordsFor(["en-GB"]);
 const portuguese = wordsFor(["pt-BR"]);
 const METADATA = {
+  source: "llm",
   model_used: "smollm2-135m",
   processing_time_ms: 1240,
   tokens: { prompt: 30, cached: 0, completion: 143 },
   confidence_score: 0.9,
+  confidence: { level: "high", reasons: ["It is so."] },
   finish_reason: "stop",
   messages_omitted: 0,
 };
@@ -71,9 +73,15 @@ test("the receipt says what is missing from the answer or its prompt", () => {
 test("the receipt of an unfinished or old answer says only what is known", () => {
   assert.equal(sayReceipt(null, english), "");
   assert.equal(sayReceipt({ status: "interrupted" }, english), "");
-  assert.equal(sayReceipt({ ...METADATA, tokens: { completion: 0 }, confidence_score: 0 }, english), "smollm2-135m · 1.2 s · 0 tokens");
+  assert.equal(sayReceipt({ ...METADATA, tokens: { completion: 0 }, confidence: null }, english), "smollm2-135m · 1.2 s · 0 tokens");
 });
 
-test("confidence is a word", () => {
-  assert.deepEqual([1, 0.8, 0.79, 0.55, 0.54, 0].map(gradeOf), ["high", "high", "medium", "medium", "low", "low"]);
+test("confidence is the server's word for it", () => {
+  for (const level of ["high", "medium", "low"])
+    assert.match(sayReceipt({ ...METADATA, confidence: { level } }, english), new RegExp(`confidence ${level}$`));
+});
+
+test("an answer that no model wrote says where it is from", () => {
+  assert.equal(sayReceipt({ ...METADATA, source: "cache" }, english), "answered before · 1.2 s · confidence high");
+  assert.equal(sayReceipt({ ...METADATA, source: "rag" }, portuguese), "dos seus documentos · 1,2 s · confiança alta");
 });

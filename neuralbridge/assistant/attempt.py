@@ -1,0 +1,87 @@
+"""One model's answer to one prompt, and what is known of it."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Literal
+
+from neuralbridge.assistant.certainty import Certainty, repeated
+from neuralbridge.assistant.citations import Citations, shares
+from neuralbridge.assistant.confidence import Features, confidence
+from neuralbridge.assistant.events import Receipt, Tokens
+from neuralbridge.assistant.models import LocalModel
+from neuralbridge.assistant.prompt import Prompt
+from neuralbridge.types import Cancellation, Finish, Piece, Sampling
+
+
+class Attempt:
+    """Submitted when it is made; iterate over `pieces` once, then ask what it came to. Close it in any case."""
+
+    def __init__(
+        self, model: LocalModel, prompt: Prompt, sampling: Sampling, citations: Citations, cancellation: Cancellation
+    ) -> None:
+        self.text = ""
+        self.model = model.name
+        self._prompt = prompt
+        self._citations = citations
+        self._certainty = Certainty()
+        self._finish: Finish | None = None
+        self._generation = model.engine.generate(prompt.tokens, sampling)
+        cancellation.on_request(self._generation.cancel)
+
+    async def aclose(self) -> None:
+        self._citations.drop()
+        await self._generation.aclose()
+
+    async def pieces(self) -> AsyncGenerator[Piece]:
+        """What the model says, as it says it; its sentences are checked meanwhile. Raises EngineFailed."""
+        async for event in self._generation:
+            match event:
+                case Piece(text):
+                    self.text += text
+                    self._certainty.add(event)
+                    self._citations.grow(self.text)
+                    yield event
+                case Finish():
+                    self._finish = event
+
+    @property
+    def ended_by(self) -> Literal["cancelled"] | None:
+        """Whether somebody stopped it."""
+        return "cancelled" if self._finish is not None and self._finish.reason == "cancelled" else None
+
+    async def receipt(self, receipt: Receipt) -> Receipt:
+        """What it came to: the receipt with the reason of its end, its citations and its confidence."""
+        assert self._finish is not None
+        finish = self._finish
+        receipt = replace(
+            receipt,
+            model_used=self.model,
+            messages_omitted=self._prompt.messages_omitted,
+            rag_context_used=self._prompt.passages,
+            sources=self._prompt.sources,
+            sources_omitted=self._prompt.omitted,
+            finish_reason=finish.reason,
+            tokens=Tokens(finish.prompt_tokens, finish.cached_tokens, finish.completion_tokens),
+        )
+        # Whoever stops an answer waits for nothing more
+        citations = () if finish.reason == "cancelled" else await self._citations.finish(self.text)
+        receipt = replace(receipt, citations=citations)
+        found = confidence(self.features(receipt))
+        return replace(receipt, confidence=found, confidence_score=found.score)
+
+    def features(self, receipt: Receipt) -> Features:
+        """What its confidence is made from."""
+        said = Features(
+            self._certainty.mean, self._certainty.lowest, repeated(self.text), float(receipt.finish_reason == "length")
+        )
+        if not self._prompt.context:
+            return said
+        supported, contradicted = shares(receipt.citations)
+        scores = sorted((source.score for source in (*receipt.sources, *receipt.sources_omitted)), reverse=True)
+        return replace(
+            said,
+            supported=supported,
+            contradicted=contradicted,
+            evidence=scores[0] if scores else 0.0,
+            margin=scores[0] - scores[1] if len(scores) > 1 else (scores[0] if scores else 0.0),
+        )

@@ -1,0 +1,50 @@
+"""Answers over HTTP: what is said of them, and those that are kept to be given again."""
+
+from aiohttp import hdrs, web
+
+from neuralbridge.protocol.answers import CacheStats, Cleared, FeedbackTaken
+from neuralbridge.protocol.requests import FeedbackRequest, parse
+from neuralbridge.retrieval.library import LOCAL
+from neuralbridge.web.json_api import JSON_BYTES, Handler, answered, read_json, rendered
+from neuralbridge.web.keys import SERVICES
+
+
+def add_answer_routes(app: web.Application) -> None:
+    for method, path, handler in ANSWERS:
+        app.router.add_route(method, f"/api/{path}", answered(handler))
+
+
+async def rate(request: web.Request) -> web.Response:
+    said = parse(FeedbackRequest, await read_json(request, JSON_BYTES))
+    await request.app[SERVICES].ratings.put(LOCAL, said.message_id, said.value, said.comment)
+    return rendered(FeedbackTaken(message_id=said.message_id, rating=said.rating, comment=said.comment))
+
+
+async def cache_stats(request: web.Request) -> web.Response:
+    services = request.app[SERVICES]
+    settings = services.config.cache
+    held = await services.cached.held()
+    return rendered(
+        CacheStats(
+            enabled=settings.enabled,
+            entries=held.entries,
+            max_entries=settings.entries,
+            hours=settings.hours,
+            rephrased=settings.rephrased,
+            characters=held.characters,
+            hits=held.hits,
+            oldest=held.oldest,
+            newest=held.newest,
+        )
+    )
+
+
+async def clear_cache(request: web.Request) -> web.Response:
+    return rendered(Cleared(deleted=await request.app[SERVICES].cached.clear()))
+
+
+ANSWERS: tuple[tuple[str, str, Handler], ...] = (
+    (hdrs.METH_POST, "feedback", rate),
+    (hdrs.METH_GET, "cache/stats", cache_stats),
+    (hdrs.METH_DELETE, "cache", clear_cache),
+)

@@ -1,0 +1,67 @@
+"""What all JSON over HTTP has in common: who may ask, how bodies are read, and how errors are told."""
+
+import functools
+import json
+from collections.abc import Awaitable, Callable
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel
+
+from neuralbridge.errors import BridgeError, DocumentTooLarge, InvalidParams, Overloaded
+from neuralbridge.protocol.failure import describe
+from neuralbridge.protocol.knowledge import Refusal
+from neuralbridge.web.keys import SERVICES
+
+JSON_BYTES = 64 * 1024  # of a request that is no document
+CHUNK_BYTES = 256 * 1024
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def answered(handler: Handler) -> Handler:
+    """What goes wrong on purpose is an answer too. Pages of other origins may change nothing here."""
+
+    @functools.wraps(handler)
+    async def answer(request: web.Request) -> web.Response:
+        doors = request.app[SERVICES].doors
+        origin = request.headers.get(hdrs.ORIGIN)
+        foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
+        if request.method != hdrs.METH_GET and (
+            foreign or not doors.origin_is_welcome(origin, request.headers.get(hdrs.HOST))
+        ):
+            return rendered(Refusal(error="forbidden", message="Pages of that origin may not do this."), 403)
+        try:
+            return await handler(request)
+        except BridgeError as error:
+            failure = describe(error)
+            headers = {"Retry-After": str(-(-error.retry_after_ms // 1000))} if isinstance(error, Overloaded) else {}
+            told = Refusal(error=failure.code, message=failure.message)
+            return rendered(told, failure.status, headers)
+
+    return answer
+
+
+def rendered(told: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    more = {"Cache-Control": "no-store", **(headers or {})}
+    return web.json_response(text=told.model_dump_json(), status=status, headers=more)
+
+
+async def read_json(request: web.Request, limit: int) -> object:
+    """The body, read as it comes. Raises InvalidParams and DocumentTooLarge."""
+    if request.content_type != "application/json":
+        # also what keeps a page of another origin from sending this without being asked about it first
+        raise InvalidParams("The body must be application/json, or multipart/form-data with files.")
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(CHUNK_BYTES):
+        body += chunk
+        if len(body) > limit:
+            raise DocumentTooLarge(f"The body has more than {limit:,} bytes.")
+    try:
+        text = body.decode("utf-8")
+        return json.loads(text, parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidParams(f"The body is not JSON: {str(error)[:100] or 'nested too deeply'}.") from error
+
+
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuralbridge.assistant.context import Source
+from neuralbridge.grounding.alignment import windows
 from neuralbridge.grounding.sentences import Span, sentences
-from neuralbridge.grounding.verdicts import Judgement, Verdict, judge, promising
+from neuralbridge.grounding.statements import claims
+from neuralbridge.grounding.verdicts import Judgement, Verdict, judge
 from neuralbridge.retrieval.arrays import Matrix
 
 Embed = Callable[[Sequence[str]], Awaitable[Matrix | None]]  # None while there is no model for it
@@ -47,6 +49,7 @@ class Citations:
         self._vectors: dict[str, Matrix] = {}
         self._checked: dict[Span, asyncio.Task[Citation]] = {}
         self._looked_at = 0
+        self._embedding = asyncio.Lock()
 
     def grow(self, text: str) -> None:
         """The answer has come so far: check the sentences that are complete, beside the model."""
@@ -75,7 +78,8 @@ class Citations:
 
     async def _check(self, sentence: str, span: Span) -> Citation:
         """Hold a sentence against each passage; the best that one says of it counts."""
-        await self._know([sentence, *promising(sentence, [passage.text for passage in self._passages])])
+        parts = [part.text for passage in self._passages for place in windows(passage.text) for part in place.sentences]
+        await self._know([sentence, *claims(sentence), *parts])
         judged = [
             (judge(sentence, passage.text, f"{passage.source_document} {passage.heading}", self._similar), passage)
             for passage in self._passages
@@ -84,15 +88,18 @@ class Citations:
         return citation(span, best, passage)
 
     async def _know(self, texts: Sequence[str]) -> None:
-        """Have the vectors of these texts, if there is a model for them."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        if new and len(self._vectors) < VECTORS_KEPT and (vectors := await self._embed(new)) is not None:
-            self._vectors.update(zip(new, vectors, strict=True))
+        """Have the vectors of these texts, if there is a model for them; whoever comes later waits for the first."""
+        async with self._embedding:
+            new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+            if new and len(self._vectors) < VECTORS_KEPT and (vectors := await self._embed(new)) is not None:
+                self._vectors.update(zip(new, vectors, strict=True))
 
-    def _similar(self, one: str, other: str) -> float | None:
-        if one not in self._vectors or other not in self._vectors:
+    def _similar(self, one: str, others: Sequence[str]) -> float | None:
+        """Cosine of a text and the mean of others, which stands for what they say together."""
+        if one not in self._vectors or any(other not in self._vectors for other in others):
             return None
-        return float(np.dot(self._vectors[one], self._vectors[other]))
+        together = np.sum([self._vectors[other] for other in others], axis=0)
+        return float(np.dot(self._vectors[one], together / np.linalg.norm(together)))
 
 
 def weight(judgement: Judgement) -> int:

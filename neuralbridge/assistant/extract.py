@@ -6,7 +6,7 @@ from neuralbridge.assistant.citations import Citation
 from neuralbridge.assistant.context import Source
 from neuralbridge.assistant.language import in_portuguese
 from neuralbridge.grounding.sentences import sentences
-from neuralbridge.grounding.verdicts import read
+from neuralbridge.grounding.statements import read
 
 LONGEST = 700  # characters of a passage that are given
 
@@ -23,7 +23,7 @@ class Extract:
 def extract(query: str, sources: tuple[Source, ...]) -> Extract:
     """The best passage, or as much of it around the sentence that fits the question best as can be read at a glance."""
     best = max(sources, key=lambda source: source.score)
-    start, end = around(best.text, frozenset(word.stem for word in read(query).words))
+    start, end = around(best.text, read(query).stems)
     passage = replace(best, start=best.start + start, end=best.start + end, text=best.text[start:end])
     where = passage.source_document
     if in_portuguese(query):

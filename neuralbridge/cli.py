@@ -5,6 +5,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TextIO
 
 import click
 from pydantic import ValidationError
@@ -95,6 +96,25 @@ def ingest_command(paths: tuple[Path, ...], config_path: Path, url: str | None, 
         f"{len(outcome.refused):,} refused"
     )
     sys.exit(1 if outcome.refused else 0)
+
+
+@main.group("export")
+def export_group() -> None:
+    """Write what is kept in forms that other programs read."""
+
+
+@export_group.command("feedback")
+@config_option
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to read, also while a server runs.")
+@click.option(
+    "--out", type=click.File("w", encoding="utf-8"), default="-", help="The file to write; stdout unless given."
+)
+def export_feedback_command(config_path: Path, data_dir: Path | None, out: TextIO) -> None:
+    """Rated answers with their conversations, as JSON Lines in chat format for fine-tuning."""
+    from neuralbridge.export import feedback_lines
+
+    for line in feedback_lines(data_dir or config_path.parent / read_config(config_path).data_dir):
+        click.echo(line, file=out)
 
 
 @main.command("doctor")

@@ -7,9 +7,9 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -109,6 +109,24 @@ class Database:
 def connect_to_read(path: Path, parameters: str) -> sqlite3.Connection:
     address = f"{path.absolute().as_uri()}?{parameters}"
     return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A database that may be in use elsewhere, to read from. Raises DataUnusable."""
+    steps = migrations()
+    try:
+        examine(path, len(steps))
+        # A log that is there is read too; without one the file is left exactly as it is
+        parameters = "mode=ro" if log_of(path).exists() else "mode=ro&immutable=1"
+        with closing(connect_to_read(path, parameters)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version < len(steps):
+                raise DataUnusable(f"{path}: schema {version} is older than this program's; start the server once.")
+            yield connection
+    except (sqlite3.Error, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataUnusable(f"{path}: the database cannot be read ({why}).") from error
 
 
 def examine(path: Path, newest: int) -> None:

@@ -44,7 +44,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"app", "web", "protocol", "config", *NOUNS},
     "ingest": {"app", "retrieval", "database", "data_folder", "config", *NOUNS},
     "doctor": {"engine", "catalog", "config", *NOUNS},
-    "cli": {"server", "ingest", "doctor", "engine", "config", "offline", "logs", "__init__", *NOUNS},
+    "export": {"store", "database", *NOUNS},
+    "cli": {"server", "ingest", "export", "doctor", "engine", "config", "offline", "logs", "__init__", *NOUNS},
     "__main__": {"cli"},
 }
 

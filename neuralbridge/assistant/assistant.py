@@ -39,7 +39,9 @@ from neuralbridge.retrieval.library import Library
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.types import Cancellation, Retrieval, Sampling
 
-STRONG_EVIDENCE = 0.8  # of the best passage: then it is worth giving in the place of a weak answer
+STRONG_EVIDENCE = (
+    0.5  # the probability of an answer in it from which a passage is worth giving in the place of a weak one
+)
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ class Assistant:
         await self._recall(task)
         if task.found.entry is not None:
             steps = self._repeat(task)
-        elif retrieval == "strict" and not task.evidence.passages:
+        elif retrieval == "strict" and not task.evidence.sufficient:
             steps = self._refuse(task)
         else:
             steps = self._answer(task)
@@ -259,7 +261,7 @@ class Assistant:
     async def _extract(self, task: Task, draft: Draft) -> AsyncGenerator[AskEvent]:
         """Where the answer is still weak and a passage fits the question well, give that."""
         weak = task.receipt
-        strong = max((source.score for source in weak.sources), default=0.0) >= STRONG_EVIDENCE
+        strong = bool(weak.sources) and task.evidence.strength >= STRONG_EVIDENCE
         if weak.confidence_score >= self._settings.extract_below or not strong or task.cancellation.requested:
             return
         found = extract(task.question.query, weak.sources)
@@ -268,7 +270,7 @@ class Assistant:
         yield Started()
         draft.say(found.text)
         yield Text(found.text)
-        certain = confidence_of_extract(found.passage.score)
+        certain = confidence_of_extract(task.evidence.strength)
         task.receipt = replace(
             weak,
             source="rag",
@@ -282,7 +284,8 @@ class Assistant:
 
     def _attempt(self, task: Task, model: str, prompt: Prompt) -> Attempt:
         citations = Citations(prompt.context, self._embed)
-        return Attempt(self._models[model], prompt, task.sampling, citations, task.cancellation)
+        strength = task.evidence.strength
+        return Attempt(self._models[model], prompt, task.sampling, citations, strength, task.cancellation)
 
     async def _embed(self, texts: Sequence[str]) -> Matrix | None:
         compared = await self._library.compare(texts)

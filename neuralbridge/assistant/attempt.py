@@ -17,12 +17,19 @@ class Attempt:
     """Submitted when it is made; iterate over `pieces` once, then ask what it came to. Close it in any case."""
 
     def __init__(
-        self, model: LocalModel, prompt: Prompt, sampling: Sampling, citations: Citations, cancellation: Cancellation
+        self,
+        model: LocalModel,
+        prompt: Prompt,
+        sampling: Sampling,
+        citations: Citations,
+        strength: float,
+        cancellation: Cancellation,
     ) -> None:
         self.text = ""
         self.model = model.name
         self._prompt = prompt
         self._citations = citations
+        self._strength = strength  # of the evidence
         self._certainty = Certainty()
         self._finish: Finish | None = None
         self._generation = model.engine.generate(prompt.tokens, sampling)
@@ -78,10 +85,7 @@ class Attempt:
             return said
         supported, contradicted = shares(receipt.citations)
         scores = sorted((source.score for source in (*receipt.sources, *receipt.sources_omitted)), reverse=True)
+        best, second = (*scores, 0.0, 0.0)[:2]
         return replace(
-            said,
-            supported=supported,
-            contradicted=contradicted,
-            evidence=scores[0] if scores else 0.0,
-            margin=scores[0] - scores[1] if len(scores) > 1 else (scores[0] if scores else 0.0),
+            said, supported=supported, contradicted=contradicted, evidence=self._strength, margin=best - second
         )

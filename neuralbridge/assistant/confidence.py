@@ -1,21 +1,17 @@
 """How probable it is that an answer is right, and why. Pure.
 
-The curve and its coefficients are fitted by scripts/eval on questions whose answers are known, and stand with where
-they come from in confidence.json.
+The curves are fitted by scripts/eval on questions whose answers are known.
 """
 
-import json
-import math
-from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Literal
 
-LEAST, MOST = 0.01, 0.99  # nothing is certain
+from neuralbridge.assistant.curves import probability
+
 Level = Literal["high", "medium", "low"]
 HIGH, MEDIUM = 0.7, 0.4
 SURE, UNSURE = 0.8, 0.5  # of its words, in probabilities
-FITS = 0.8
+WELL, HARDLY = 0.7, 0.3  # fit passages a question, in probabilities of an answer in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +19,8 @@ class Features:
     """What is known of an answer, all from 0 to 1. None of the last four where it was given no passages.
 
     `mean` and `lowest` as in certainty.py, `repeated` the share of words said over and over, `cut` 1 for an answer that
-    had no end; `supported` and `contradicted` shares of its sentences; `evidence` the score of the best passage and
-    `margin` what it is ahead of the next.
+    had no end; `supported` and `contradicted` shares of its sentences; `evidence` the probability that
+    the passages found answer the question, and `margin` what the best is ahead of the next.
     """
 
     mean: float
@@ -43,45 +39,43 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """`score` from 0 to 1, both excluded, is the probability that the answer is right; `reasons` are for people."""
+    """`score` from 0 to 1, both excluded, is the probability that the answer is right; `reasons` are for people.
+
+    `features` are what it was made from, for those who fit the curves anew.
+    """
 
     score: float
     level: Level
     reasons: tuple[str, ...]
-
-
-@cache
-def coefficients() -> dict[str, Any]:
-    raw = files("neuralbridge.assistant").joinpath("confidence.json").read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(raw)
-    return loaded
+    features: dict[str, float] = field(default_factory=dict)
 
 
 def confidence(features: Features) -> Confidence:
     """The calibrated probability, its level, and what made it."""
-    curve = coefficients()["grounded" if features.grounded else "alone"]
-    values = asdict(features)
-    total = curve["intercept"] + sum(weight * (values[name] or 0.0) for name, weight in curve["weights"].items())
-    score = round(min(max(1 / (1 + math.exp(-total)), LEAST), MOST), 4)
-    return Confidence(score, level(score), tuple(reasons(features)))
+    measured = {name: value for name, value in asdict(features).items() if value is not None}
+    score = probability("grounded" if features.grounded else "alone", measured)
+    return Confidence(score, level(score), tuple(reasons(features)), measured)
 
 
-NO_EVIDENCE = Confidence(
-    0.05, "low", ("The documents have no passage that fits the question.",)
-)  # the nearest may help
+# The nearest passages are named: they may help
+NO_EVIDENCE = Confidence(0.05, "low", ("The documents have no passage that answers the question.",))
 
 
 def confidence_of_extract(evidence: float) -> Confidence:
-    """That the best passage, given as it stands, holds the answer; `evidence` is its score."""
-    curve = coefficients()["extract"]
-    total = curve["intercept"] + curve["weights"]["evidence"] * evidence
-    score = round(min(max(1 / (1 + math.exp(-total)), LEAST), MOST), 4)
+    """That a passage given as it stands holds the answer; `evidence` is how probable it is that there is one."""
+    measured = {"evidence": evidence}
+    score = probability("extract", measured)
     said = "This is a passage of the document as it stands: the models had no answer to be sure of."
-    return Confidence(score, level(score), (said, f"It fits the question with {evidence:.2f}."))
+    return Confidence(score, level(score), (said, fits(evidence)), measured)
 
 
 def level(score: float) -> Level:
     return "high" if score >= HIGH else "medium" if score >= MEDIUM else "low"
+
+
+def fits(evidence: float) -> str:
+    how = "well" if evidence >= WELL else "only in part" if evidence >= HARDLY else "hardly"
+    return f"The passages that were found fit the question {how}."
 
 
 def reasons(features: Features) -> list[str]:
@@ -94,8 +88,7 @@ def reasons(features: Features) -> list[str]:
         if features.contradicted:
             said.append(f"{features.contradicted:.0%} of its sentences contradict the passages.")
         if features.evidence is not None:
-            fits = "well" if features.evidence >= FITS else "only in part"
-            said.append(f"The best passage fits the question {fits} ({features.evidence:.2f}).")
+            said.append(fits(features.evidence))
     if features.mean >= SURE:
         said.append("The model was sure of its words.")
     elif features.mean < UNSURE:

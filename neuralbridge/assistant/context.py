@@ -9,7 +9,9 @@ from typing import Any
 
 from neuralbridge.retrieval.search import Found
 
-INSTRUCTION = "Use the passages above where they help to answer. Question: "
+INSTRUCTION = (
+    "Answer the question below in one or two short sentences, with the facts from the passages above.\nQuestion: "
+)
 
 
 @dataclass(frozen=True, slots=True)

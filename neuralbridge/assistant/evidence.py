@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from neuralbridge.assistant.answerable import answerable
 from neuralbridge.assistant.context import Source, source_of
+from neuralbridge.assistant.curves import curves
 from neuralbridge.assistant.language import in_portuguese
 from neuralbridge.config import Documents
 from neuralbridge.errors import DocumentsUnavailable
@@ -14,6 +16,7 @@ from neuralbridge.words import COURTESIES, REFERRING, fold, words
 PASSAGES = 5  # at the most, for one question
 NEAREST = 3  # named when there is no evidence
 FEW_WORDS = 2  # of a question that have a meaning of their own
+ANSWERABLE_FROM: float = curves()["answerable"]["from"]
 SAME_SUBJECT = 0.35  # a passage so much less relevant than the best is about something else
 
 FOLDED_COURTESIES = frozenset(map(fold, COURTESIES))
@@ -23,13 +26,26 @@ FOLDED_COURTESIES = frozenset(map(fold, COURTESIES))
 class Evidence:
     """`passages` fit the question, the best first; `nearest` are the best there are, whether they fit or not.
 
-    `looked`: documents were looked through for it; `settled`: doing so again would find the same.
+    `answerable`: how probable it is that they answer it, None where that cannot be said; `looked`: documents were
+    looked through for it; `settled`: doing so again would find the same.
     """
 
     passages: tuple[Source, ...] = ()
     nearest: tuple[Source, ...] = ()
+    answerable: float | None = None
     looked: bool = False
     settled: bool = True
+
+    @property
+    def strength(self) -> float:
+        """How probable it is that they answer the question, as far as can be said."""
+        best = max((source.score for source in self.passages), default=0.0)
+        return best if self.answerable is None else self.answerable
+
+    @property
+    def sufficient(self) -> bool:
+        """Whether there is enough to answer from documents alone."""
+        return bool(self.passages) and (self.answerable is None or self.answerable >= ANSWERABLE_FROM)
 
 
 class Witness:
@@ -67,7 +83,7 @@ class Witness:
         sources = [source_of(found) for found in results]
         fitting = tuple(source for source in sources if source.score >= threshold)
         settled = search.by_meaning or not search.candidates
-        return Evidence(fitting, tuple(sources[:NEAREST]), looked=True, settled=settled)
+        return Evidence(fitting, tuple(sources[:NEAREST]), answerable(query, results), looked=True, settled=settled)
 
 
 def follows_up(query: str) -> bool:

@@ -62,12 +62,9 @@ class Feedback:
         await self._database.write(change)
         return Rating(message, rating, comment, now)
 
-    async def all(self) -> list[Rated]:
-        """Every rated answer with what was said before it, the oldest rating first."""
-        return await self._database.read(lambda connection: [*rated(connection)])
-
 
 def rated(connection: sqlite3.Connection) -> Iterator[Rated]:
+    """Every rated answer with what was said before it, the oldest rating first."""
     rows = connection.execute(
         """
         SELECT m.id, m.uid, m.metadata, f.rating, f.comment, f.updated_at

@@ -147,7 +147,7 @@ async def test_a_sure_answer_asks_nobody_else(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     ("query", "opening"),
-    [(QUESTION, "I have no answer"), ("Quanto tempo é a garantia (warranty) da bomba XK-204 pump?", "Não tenho")],
+    [(QUESTION, "I have no answer"), ("Qual é a warranty da XK-204 pump, quantos months lasts?", "Não tenho")],
 )
 async def test_a_weak_answer_with_strong_evidence_gives_way_to_the_passage(
     serve: Serve, query: str, opening: str

@@ -3,10 +3,11 @@
 Cache, documents, model, second opinion, the passage itself: each step is there for what the one before it left open.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from neuralbridge.assistant.attempt import Attempt
 from neuralbridge.assistant.cache import Cache, Found, Key, age_seconds, pieces
@@ -28,7 +29,7 @@ from neuralbridge.assistant.events import (
 )
 from neuralbridge.assistant.evidence import Evidence, Witness, no_evidence
 from neuralbridge.assistant.extract import cited, extract
-from neuralbridge.assistant.models import Models
+from neuralbridge.assistant.models import LocalModel, Models
 from neuralbridge.assistant.prompt import Prompt
 from neuralbridge.assistant.receipts import attempt_of, receipt_from, with_reason
 from neuralbridge.catalog.names import Names, Target
@@ -57,6 +58,7 @@ class Task:
     key: Key | None = None
     found: Found = field(default_factory=lambda: Found(None, 0))
     evidence: Evidence = field(default_factory=Evidence)
+    lasting: bool = True  # asked again, it would come to the same
     began: float = field(default_factory=time.monotonic)
 
     def elapsed(self, receipt: Receipt) -> Receipt:
@@ -125,7 +127,7 @@ class Assistant:
         question = task.question
         if question.cache and task.target.cache:
             digest = await self._models[task.target.model].digest()
-            task.key = await self._cache.key(question, digest, task.target.system_prompt, task.sampling, task.retrieval)
+            task.key = await self._cache.key(question, digest, self._ways(task))
         task.found = await self._cache.find(task.key)
         if task.found.holds:
             return
@@ -135,6 +137,15 @@ class Assistant:
         passages = task.evidence.passages if task.evidence.looked else None
         if task.found.entry is not None and not await self._cache.confirm(task.found, passages):
             task.found = replace(task.found, entry=None)
+
+    def _ways(self, task: Task) -> list[object]:
+        """Everything besides question, conversation and model that decides what becomes of a question."""
+        cascade = self._cascade.get(task.target.model)
+        opinion = cascade and [*cascade.model_dump().values(), str(self._models[cascade.to].path)]
+        return [
+            *(task.target.system_prompt, task.retrieval, asdict(task.sampling)),
+            *(opinion, self._settings.extract_below),
+        ]
 
     async def _repeat(self, task: Task) -> AsyncGenerator[AskEvent]:
         """Give an answer from before again, as several pieces."""
@@ -208,7 +219,7 @@ class Assistant:
                 receipt = await draft.finish(
                     "complete" if complete else task.cancellation.outcome, task.elapsed(task.receipt)
                 )
-        if complete and task.key is not None and task.evidence.settled:
+        if complete and task.key is not None and task.lasting and task.evidence.settled:
             passages_seen = passages if task.evidence.looked else None
             context = stored(prompt.added)
             await self._cache.keep(task.key, task.found.generation, passages_seen, draft.text, receipt, context)
@@ -222,7 +233,9 @@ class Assistant:
         first, first_text, replaced = task.receipt, draft.text, False
         try:
             model = self._models[cascade.to]
-            await model.ready()
+            if not await ready_before(task.cancellation, model):
+                task.receipt = replace(first, finish_reason="cancelled")
+                return
             question = task.question
             prompt = await model.prompts.build(
                 question.conversation,
@@ -250,6 +263,7 @@ class Assistant:
                 else:  # stopped before it said anything, or it has nothing to say
                     task.receipt = replace(first, finish_reason=attempt.ended_by or first.finish_reason)
         except BridgeError as error:
+            task.lasting = False
             task.receipt = with_reason(first, f"There is no second opinion: {error}")
             if replaced:
                 broken = replace(first, model_used=cascade.to, finish_reason="error", citations=())
@@ -265,12 +279,14 @@ class Assistant:
         if weak.confidence_score >= self._settings.extract_below or not strong or task.cancellation.requested:
             return
         found = extract(task.question.query, weak.sources)
+        certain = confidence_of_extract(task.evidence.strength)
+        if certain.score <= weak.confidence_score:
+            return
         weak_text = draft.text
         yield Superseded(weak_text, await draft.supersede(task.elapsed(weak)))
         yield Started()
         draft.say(found.text)
         yield Text(found.text)
-        certain = confidence_of_extract(task.evidence.strength)
         task.receipt = replace(
             weak,
             source="rag",
@@ -300,3 +316,19 @@ class Assistant:
         owner = task.question.conversation.owner
         versions = await self._library.documents.versions(owner, cited_documents)
         return replace(receipt, citations=mark_gone(receipt.citations, versions))
+
+
+async def ready_before(cancellation: Cancellation, model: LocalModel) -> bool:
+    """Wait until a model is loaded; False when that is no longer wanted. Raises ModelUnusable."""
+    cancelled = asyncio.Event()
+    cancellation.on_request(cancelled.set)
+    loading, stopping = asyncio.ensure_future(model.ready()), asyncio.ensure_future(cancelled.wait())
+    try:
+        await asyncio.wait([loading, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            return False
+        await loading
+        return True
+    finally:
+        loading.cancel()
+        stopping.cancel()

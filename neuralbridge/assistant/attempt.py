@@ -73,19 +73,18 @@ class Attempt:
         # Whoever stops an answer waits for nothing more
         citations = () if finish.reason == "cancelled" else await self._citations.finish(self.text)
         receipt = replace(receipt, citations=citations)
-        found = confidence(self.features(receipt))
+        found = confidence(
+            measured(self._certainty, self.text, receipt, self._strength if self._prompt.context else None)
+        )
         return replace(receipt, confidence=found, confidence_score=found.score)
 
-    def features(self, receipt: Receipt) -> Features:
-        """What its confidence is made from."""
-        said = Features(
-            self._certainty.mean, self._certainty.lowest, repeated(self.text), float(receipt.finish_reason == "length")
-        )
-        if not self._prompt.context:
-            return said
-        supported, contradicted = shares(receipt.citations)
-        scores = sorted((source.score for source in (*receipt.sources, *receipt.sources_omitted)), reverse=True)
-        best, second = (*scores, 0.0, 0.0)[:2]
-        return replace(
-            said, supported=supported, contradicted=contradicted, evidence=self._strength, margin=best - second
-        )
+
+def measured(certainty: Certainty, text: str, receipt: Receipt, strength: float | None) -> Features:
+    """What the confidence in an answer is made from; `strength` of the evidence is None where there were no passages."""
+    said = Features(certainty.mean, certainty.lowest, repeated(text), float(receipt.finish_reason == "length"))
+    if strength is None:
+        return said
+    supported, contradicted = shares(receipt.citations)
+    scores = sorted((source.score for source in (*receipt.sources, *receipt.sources_omitted)), reverse=True)
+    best, second = (*scores, 0.0, 0.0)[:2]
+    return replace(said, supported=supported, contradicted=contradicted, evidence=strength, margin=best - second)

@@ -22,7 +22,6 @@ from neuralbridge.grounding.verdicts import same_facts
 from neuralbridge.retrieval.arrays import Matrix
 from neuralbridge.store.cached_answers import CachedAnswers, Entry, NewEntry
 from neuralbridge.store.conversations import Conversations, timestamp
-from neuralbridge.types import Sampling
 
 PROMPT_VERSION = 1  # of how prompts are built; another one makes other answers
 STATE_MESSAGES = 64  # of a conversation, that an answer is taken to depend on
@@ -59,18 +58,16 @@ class Cache:
         self._settings = settings
         self._embed = embed
 
-    async def key(
-        self, question: Question, digest: str | None, system: str | None, sampling: Sampling, retrieval: str
-    ) -> Key | None:
-        """What makes another question the same one; None while the model's `digest` is not known."""
+    async def key(self, question: Question, digest: str | None, ways: list[object]) -> Key | None:
+        """What makes another question the same one; None while the model's `digest` is not known.
+
+        `ways` is all else that decides how it is answered, as JSON can write it.
+        """
         if digest is None:
             return None
         said = await self._conversations.branch(question.conversation, STATE_MESSAGES)
         state = [(message.position, message.role, message.content, message.context) for message in said]
-        depends_on = [
-            *(PROMPT_VERSION, INSTRUCTION, question.conversation.owner, digest, system, retrieval, state),
-            asdict(sampling),
-        ]
+        depends_on = [PROMPT_VERSION, INSTRUCTION, question.conversation.owner, digest, ways, state]
         return Key(sha256(json.dumps(depends_on).encode()).digest(), normalised(question.query), question.query)
 
     async def find(self, key: Key | None) -> Found:

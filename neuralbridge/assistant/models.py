@@ -19,7 +19,7 @@ class LocalModel:
     def __init__(self, name: str, path: Path, engine: Engine, conversations: Conversations) -> None:
         self.name = name
         self.engine = engine
-        self._path = path
+        self.path = path
         self._template = ChatTemplate(engine)
         self.prompts = Prompts(engine, self._template, conversations)
         self._digesting: asyncio.Task[str | None] | None = None
@@ -61,7 +61,7 @@ class LocalModel:
     async def _digest(self) -> str | None:
         def read() -> str | None:
             try:
-                with self._path.open("rb") as file:
+                with self.path.open("rb") as file:
                     return file_digest(file, "sha256").hexdigest()
             except OSError:
                 return None

@@ -109,6 +109,7 @@ def build_app(
     async def answering(_: web.Application) -> AsyncIterator[None]:
         yield
         await answers.close()
+        assistant.stop()
 
     app = web.Application(client_max_size=config.server.max_frame_bytes)
     ratings = Ratings(Feedback(database), cached)

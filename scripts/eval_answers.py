@@ -14,14 +14,15 @@ from typing import Any, TextIO
 
 from aiohttp import web
 
-from neuralbridge.app import MODELS, build_app, llama_runners
+from neuralbridge.app import MODELS
 from neuralbridge.assistant.cache import PROMPT_VERSION
+from neuralbridge.assistant.context import INSTRUCTION
 from neuralbridge.assistant.evidence import Witness
 from neuralbridge.assistant.models import LocalModel
-from neuralbridge.config import Config, Model
+from neuralbridge.config import Model
 from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.store.conversations import Conversation
-from neuralbridge.types import Finish, Piece, Sampling
+from neuralbridge.types import Finish, Piece, Retrieval, Sampling
 from neuralbridge.web.keys import SERVICES
 
 AT_ONCE = 4
@@ -29,33 +30,30 @@ TOKENS = 256  # of an answer: those that have not ended by then run in circles
 CANDIDATES = 20  # of each search, written down
 
 
-async def record(config: Config, home: Path, data: Path, questions: list[dict[str, Any]], out: dict[str, Path]) -> None:
-    """Ask each model of the configuration every question; a line for each answer in `out[model]`.
+async def record(
+    app: web.Application, name: str, retrieval: Retrieval, questions: list[dict[str, Any]], path: Path
+) -> list[dict[str, Any]]:
+    """Ask a model every question, and write a line for each answer to `path`; all lines of these questions.
 
-    What stands there already, of the same model file and prompts, is not asked again.
+    What stands there already, of the same model file, prompts and question, is not asked again.
     """
-    app = build_app(config, data, llama_runners(config, home), home)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        library = app[SERVICES].library
-        await (await library.embeddings.serving()).embedder.load()
-        witness = Witness(library, config.documents)
-        for name, path in out.items():
-            model = app[MODELS][name]
-            await model.ready()
-            made_by = {"digest": await digest(model), "prompt": PROMPT_VERSION}
-            done = {line["id"]: line for line in read(path) if line["made_by"] == made_by}
-            left = iter([question for question in questions if question["id"] not in done])
-            with path.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(line) + "\n" for line in done.values())
-
-                ask = Asking(model, config.models[name], witness, left, file, made_by)
-                async with asyncio.TaskGroup() as tasks:
-                    for _ in range(AT_ONCE):
-                        tasks.create_task(ask.all())
-    finally:
-        await runner.cleanup()
+    model = app[MODELS][name]
+    await model.ready()
+    made_by = {"digest": await digest(model), "prompt": PROMPT_VERSION, "instruction": INSTRUCTION}
+    kept = [line for line in read(path) if line["made_by"] == made_by]
+    done = {line["id"]: line for line in kept}
+    left = [question for question in questions if question["id"] not in done]
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in kept)
+        file.flush()
+        services = app[SERVICES]
+        witness = Witness(services.library, services.config.documents)
+        ask = Asking(model, services.config.models[name], witness, retrieval, iter(left), file, made_by, len(left))
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(AT_ONCE):
+                tasks.create_task(ask.all())
+    wanted = {question["id"] for question in questions}
+    return [line for line in read(path) if line["id"] in wanted]
 
 
 @dataclass
@@ -65,19 +63,24 @@ class Asking:
     model: LocalModel
     settings: Model
     witness: Witness
+    retrieval: Retrieval
     questions: Iterator[dict[str, Any]]
     file: TextIO
     made_by: dict[str, Any]
+    left: int
 
     async def all(self) -> None:
         for question in self.questions:
             said = await self.answer(question["question"])
             self.file.write(json.dumps({"id": question["id"], "made_by": self.made_by, **said}) + "\n")
             self.file.flush()
+            self.left -= 1
+            if self.left % 20 == 0:
+                print(f"{self.model.name}, {self.retrieval}: {self.left} questions left", flush=True)
 
     async def answer(self, query: str) -> dict[str, Any]:
         """What the search found and the model said, token by token."""
-        evidence = await self.witness.evidence(query, None, "auto", LOCAL)
+        evidence = await self.witness.evidence(query, None, self.retrieval, LOCAL)
         chosen = self.settings.params.model_copy(update={"max_tokens": TOKENS, "seed": 1})
         sampling = Sampling(**chosen.model_dump(exclude_none=True))
         prompt = await self.model.prompts.build(

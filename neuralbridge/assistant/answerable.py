@@ -7,8 +7,7 @@ words they have, beside how near they are in meaning.
 from collections.abc import Sequence
 
 from neuralbridge.assistant.curves import probability
-from neuralbridge.grounding.alignment import twin
-from neuralbridge.grounding.statements import read
+from neuralbridge.grounding.statements import Statement, read
 from neuralbridge.retrieval.search import Found
 
 LOOKED_THROUGH = 3  # of the best passages, for the one that has most of the question's words
@@ -28,16 +27,15 @@ def signs(query: str, results: Sequence[Found]) -> dict[str, float] | None:
     if best.cosine is None or best.document is None:
         return None
     asked = read(query).words
-    texts = [f"{each.passage.source} {each.passage.heading} {each.passage.text}" for each in results]
+    texts = [read(f"{each.passage.source} {each.passage.heading} {each.passage.text}") for each in results]
 
-    def covered(text: str) -> float:
-        there = read(text)
-        return sum(twin(word, there) is not None for word in asked) / len(asked) if asked else 0.0
+    def covered(there: Sequence[Statement]) -> float:
+        return sum(any(text.twin(word) for text in there) for word in asked) / len(asked) if asked else 0.0
 
     return {
         "cosine": best.cosine,
         "words": best.words,
         "document": best.document,
-        "covered": max(covered(text) for text in texts[:LOOKED_THROUGH]),
-        "covered_together": covered("\n\n".join(texts)),
+        "covered": max(covered([text]) for text in texts[:LOOKED_THROUGH]),
+        "covered_together": covered(texts),
     }

@@ -5,13 +5,14 @@ Cache, documents, model, second opinion, the passage itself: each step is there 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 
 from neuralbridge.assistant.attempt import Attempt
 from neuralbridge.assistant.cache import Cache, Found, Key, age_seconds, pieces
-from neuralbridge.assistant.citations import Citations, mark_gone
+from neuralbridge.assistant.citations import Citation, Citations, mark_gone
 from neuralbridge.assistant.confidence import NO_EVIDENCE, confidence_of_extract
 from neuralbridge.assistant.context import restored, stored
 from neuralbridge.assistant.draft import Draft
@@ -87,6 +88,11 @@ class Assistant:
         self._conversations = conversations
         self._cascade = cascade
         self._settings = settings
+        self._checker = ThreadPoolExecutor(1, "checker")
+
+    def stop(self) -> None:
+        """Nothing will be asked any more."""
+        self._checker.shutdown(cancel_futures=True)
 
     @property
     def ready(self) -> bool:
@@ -299,9 +305,12 @@ class Assistant:
         yield Cited(task.receipt.citations)
 
     def _attempt(self, task: Task, model: str, prompt: Prompt) -> Attempt:
-        citations = Citations(prompt.context, self._embed)
+        citations = Citations(prompt.context, self._embed, self._aside)
         strength = task.evidence.strength
         return Attempt(self._models[model], prompt, task.sampling, citations, strength, task.cancellation)
+
+    async def _aside(self, work: Callable[[], Citation]) -> Citation:
+        return await asyncio.get_running_loop().run_in_executor(self._checker, work)
 
     async def _embed(self, texts: Sequence[str]) -> Matrix | None:
         compared = await self._library.compare(texts)

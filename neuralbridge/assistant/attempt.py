@@ -80,7 +80,7 @@ class Attempt:
 
 
 def measured(certainty: Certainty, text: str, receipt: Receipt, strength: float | None) -> Features:
-    """What the confidence in an answer is made from; `strength` of the evidence is None where there were no passages."""
+    """What the confidence in an answer is made from; `strength` of the evidence is None without passages."""
     said = Features(certainty.mean, certainty.lowest, repeated(text), float(receipt.finish_reason == "length"))
     if strength is None:
         return said

@@ -18,6 +18,7 @@ from neuralbridge.grounding.verdicts import Judgement, Verdict, judge
 from neuralbridge.retrieval.arrays import Matrix
 
 Embed = Callable[[Sequence[str]], Awaitable[Matrix | None]]  # None while there is no model for it
+Aside = Callable[[Callable[[], "Citation"]], Awaitable["Citation"]]  # does work where it keeps nobody waiting
 VECTORS_KEPT = 1_000  # of sentences of one answer's passages
 
 
@@ -43,9 +44,10 @@ class Citation:
 class Citations:
     """Checks one answer as it grows. Without passages there is nothing to check."""
 
-    def __init__(self, passages: Sequence[Source], embed: Embed) -> None:
+    def __init__(self, passages: Sequence[Source], embed: Embed, aside: Aside) -> None:
         self._passages = passages
         self._embed = embed
+        self._aside = aside
         self._vectors: dict[str, Matrix] = {}
         self._checked: dict[Span, asyncio.Task[Citation]] = {}
         self._looked_at = 0
@@ -77,9 +79,13 @@ class Citations:
             self._checked[span] = asyncio.create_task(self._check(text[slice(*span)], span))
 
     async def _check(self, sentence: str, span: Span) -> Citation:
-        """Hold a sentence against each passage; the best that one says of it counts."""
+        """Have what can be compared, then compare; both take too long to do them on the event loop."""
         parts = [part.text for passage in self._passages for place in windows(passage.text) for part in place.sentences]
         await self._know([sentence, *claims(sentence), *parts])
+        return await self._aside(lambda: self._judge(sentence, span))
+
+    def _judge(self, sentence: str, span: Span) -> Citation:
+        """Hold a sentence against each passage; the best that one says of it counts."""
         judged = [
             (judge(sentence, passage.text, f"{passage.source_document} {passage.heading}", self._similar), passage)
             for passage in self._passages

@@ -16,7 +16,6 @@ from neuralbridge.words import COURTESIES, REFERRING, fold, words
 PASSAGES = 5  # at the most, for one question
 NEAREST = 3  # named when there is no evidence
 FEW_WORDS = 2  # of a question that have a meaning of their own
-ANSWERABLE_FROM: float = curves()["answerable"]["from"]
 SAME_SUBJECT = 0.35  # a passage so much less relevant than the best is about something else
 
 FOLDED_COURTESIES = frozenset(map(fold, COURTESIES))
@@ -45,7 +44,8 @@ class Evidence:
     @property
     def sufficient(self) -> bool:
         """Whether there is enough to answer from documents alone."""
-        return bool(self.passages) and (self.answerable is None or self.answerable >= ANSWERABLE_FROM)
+        enough: float = curves()["answerable"]["from"]
+        return bool(self.passages) and (self.answerable is None or self.answerable >= enough)
 
 
 class Witness:

@@ -23,7 +23,7 @@ class Extract:
 def extract(query: str, sources: tuple[Source, ...]) -> Extract:
     """The best passage, or as much of it around the sentence that fits the question best as can be read at a glance."""
     best = max(sources, key=lambda source: source.score)
-    start, end = around(best.text, read(query).stems)
+    start, end = around(best.text, frozenset(read(query).by_stem))
     passage = replace(best, start=best.start + start, end=best.start + end, text=best.text[start:end])
     where = passage.source_document
     if in_portuguese(query):
@@ -53,7 +53,7 @@ def around(text: str, asked: frozenset[str]) -> tuple[int, int]:
     spans = sentences(text)
     if not spans or len(text) <= LONGEST:
         return (spans[0][0], spans[-1][1]) if spans else (0, len(text))
-    at = max(range(len(spans)), key=lambda place: len(asked & read(text[slice(*spans[place])]).stems))
+    at = max(range(len(spans)), key=lambda place: len(asked & read(text[slice(*spans[place])]).by_stem.keys()))
     first = last = at
     while True:
         after = last + 1 < len(spans) and spans[last + 1][1] - spans[first][0] <= LONGEST

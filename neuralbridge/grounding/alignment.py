@@ -12,9 +12,9 @@ from neuralbridge.grounding.names import Name
 from neuralbridge.grounding.numbers import Date, Quantity
 from neuralbridge.grounding.opposites import opposite
 from neuralbridge.grounding.sentences import Span, sentences
-from neuralbridge.grounding.statements import Statement, Word, read
-from neuralbridge.grounding.stems import akin, stem
-from neuralbridge.words import is_stop_word, words
+from neuralbridge.grounding.statements import Statement, read
+from neuralbridge.grounding.stems import stem
+from neuralbridge.words import is_stop_word
 
 Similar = Callable[[str, Sequence[str]], float | None]  # cosine of a text and some others; None where not known
 
@@ -74,31 +74,30 @@ def in_halves(text: str, span: Span) -> list[Span]:
 
 def align(claim: Statement, window: Window, passage: Statement, about: frozenset[str], similar: Similar) -> Alignment:
     """Hold a claim against a window of a passage; `about` are the words of the document's name and headings."""
-    first = max(window.sentences, key=lambda statement: sum(twin(word, statement) is not None for word in claim.words))
-    there = [(word, twin(word, first) or twin(word, window.statement)) for word in claim.words]
+    first = max(window.sentences, key=lambda statement: sum(statement.twin(word) is not None for word in claim.words))
+    there = [(word, first.twin(word) or window.statement.twin(word)) for word in claim.words]
     shared = [(word, other) for word, other in there if other is not None]
     about_stems = {stem(word) for word in about}
-    known = [word for word, other in there if other is None and word.stem in passage.stems | about_stems]
-    own = claim.stems
+    known = [
+        word for word, other in there if other is None and (word.stem in passage.by_stem or word.stem in about_stems)
+    ]
     # Of the words that the sentence lacks, those that it has the opposite of
     opposed = [
         1 if word.denied == other.denied else -1
         for word in claim.words
-        if twin(word, first) is None
+        if first.twin(word) is None
         for other in first.words
-        if other.stem not in own and opposite(word.folded, other.folded)
+        if other.stem not in claim.by_stem and opposite(word.folded, other.folded)
     ]
-    beside = [(word, other) for word in claim.words if (other := twin(word, first)) is not None]
+    beside = [(word, other) for word in claim.words if (other := first.twin(word)) is not None]
     denied = sum(word.denied != other.denied for word, other in beside)
     if sum(opposed) < 0:  # "not open" and "closed": the opposite says the same as the denial
         denied = 0
     wrong, missing = differing(claim.quantities, window.statement.quantities)
-    said = frozenset(words(claim.text))
-    everywhere = frozenset(words(passage.text)) | about
-    here = frozenset(words(first.text)) | about
+    everywhere, here = passage.all_words | about, first.all_words | about
     invented = [name for name in claim.names if not stands_in(name, everywhere)]
     elsewhere = [name for name in claim.names if name not in invented and not stands_in(name, here)]
-    rivals = [name for name in first.names if not stands_in(name, said)]
+    rivals = [name for name in first.names if not stands_in(name, claim.all_words)]
     amount = len(claim.words)
     return Alignment(
         shared=len(shared) / amount if amount else 1.0,
@@ -114,12 +113,6 @@ def align(claim: Statement, window: Window, passage: Statement, about: frozenset
         cosine=similar(claim.text, [statement.text for statement in window.sentences]),
         words=amount,
     )
-
-
-def twin(word: Word, statement: Statement) -> Word | None:
-    """The same word in another statement, denied or not as it is here where there are several."""
-    twins = [other for other in statement.words if other.stem == word.stem or akin(word.folded, other.folded)]
-    return next((other for other in twins if other.denied == word.denied), twins[0]) if twins else None
 
 
 def differing(said: Sequence[Quantity], here: Sequence[Quantity]) -> tuple[int, int]:

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from neuralbridge.grounding.names import Name, names
 from neuralbridge.grounding.numbers import MONTHS, ORDINALS, PARTS, SCALES, SMALL, VAGUE, Quantity, quantities
 from neuralbridge.grounding.opposites import BORDERS, DENIALS, LACKS, REACH, turned
-from neuralbridge.grounding.stems import stem
+from neuralbridge.grounding.stems import BEGINNING, akin, stem
 from neuralbridge.grounding.units import UNIT_WORDS
 from neuralbridge.words import is_stop_word, words
 
@@ -34,24 +34,42 @@ class Word:
     denied: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Statement:
     """`words` are those with a meaning of their own, without those that are numbers, units or names of months."""
 
-    text: str
-    words: tuple[Word, ...]
-    quantities: tuple[Quantity, ...]
-    names: tuple[Name, ...]
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.words = tuple(content_words(text))
+        self.by_stem: dict[str, list[Word]] = {}
+        self._by_beginning: dict[str, list[Word]] = {}
+        for word in self.words:
+            self.by_stem.setdefault(word.stem, []).append(word)
+            self._by_beginning.setdefault(word.folded[:BEGINNING], []).append(word)
 
-    @property
-    def stems(self) -> frozenset[str]:
-        return frozenset(word.stem for word in self.words)
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        return tuple(quantities(self.text))
+
+    @cached_property
+    def names(self) -> tuple[Name, ...]:
+        return tuple(names(self.text))
+
+    @cached_property
+    def all_words(self) -> frozenset[str]:
+        return frozenset(words(self.text))
+
+    def twin(self, word: Word) -> Word | None:
+        """The same word here, denied or not as it is there where there are several."""
+        alike = self.by_stem.get(word.stem) or [
+            other for other in self._by_beginning.get(word.folded[:BEGINNING], ()) if akin(word.folded, other.folded)
+        ]
+        return next((other for other in alike if other.denied == word.denied), alike[0]) if alike else None
 
 
 @lru_cache(8192)
 def read(text: str) -> Statement:
-    """Take a sentence apart."""
-    return Statement(text, tuple(content_words(text)), tuple(quantities(text)), tuple(names(text)))
+    """Take a sentence apart; what was read before is kept."""
+    return Statement(text)
 
 
 def content_words(text: str) -> list[Word]:

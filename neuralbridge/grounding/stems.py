@@ -6,6 +6,7 @@ ENDINGS = """ization isation ations ation ingly edly ments ment ness ings ing ie
     ados adas idos idas ido ada ado ida ando endo indo ares eres ar er ir os as o a"""
 SUFFIXES = sorted(ENDINGS.split(), key=len, reverse=True)
 SHORTEST = 3  # letters that are left
+BEGINNING = 4  # letters that forms of a word have in common at least
 
 
 @cache
@@ -26,4 +27,4 @@ def akin(one: str, other: str) -> bool:
     """Whether two folded words begin alike far enough to be forms of one another."""
     longer = max(len(one), len(other))
     same = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return same >= max(4, 0.65 * longer)
+    return same >= max(BEGINNING, 0.65 * longer)

@@ -1,0 +1,35 @@
+"""Which of two languages a question is in; undecided ones count as English."""
+
+import pytest
+
+from neuralbridge.assistant.language import in_portuguese
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Qual é o prazo para entregar?",
+        "QUANDO ABRE A LOJA?",
+        "Como se liga a XK-204?",
+        "Onde fica o warehouse da empresa?",
+        "porque não funciona o pump?",
+    ],
+)
+def test_portuguese(query: str) -> None:
+    assert in_portuguese(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "What is the deadline?",
+        "Where is Rua do Carmo, and who lives there?",
+        "XK-204",
+        "",
+        "¿?",
+        "Lisboa",
+        "me no as a do",  # words of both
+    ],
+)
+def test_english_or_undecided(query: str) -> None:
+    assert not in_portuguese(query)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from neuralbridge.assistant.answerable import signs
 from neuralbridge.assistant.attempt import measured
 from neuralbridge.assistant.certainty import Certainty
@@ -43,15 +45,30 @@ class Outcome:
         return self.kind == "answerable"
 
 
+class Embedding:
+    """Vectors of the product's own, each computed once: many answers are held against the same passages."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._vectors: dict[str, Matrix] = {}
+
+    async def __call__(self, texts: Sequence[str]) -> Matrix | None:
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if new:
+            compared = await self._library.compare(new)
+            assert compared is not None, "the embedding model is loaded"
+            self._vectors.update(zip(new, compared[0], strict=True))
+        return np.array([self._vectors[text] for text in texts])
+
+
 async def outcomes(
-    library: Library, questions: list[dict[str, Any]], lines: list[dict[str, Any]], elsewhere: bool
+    library: Library,
+    embed: Embedding,
+    questions: list[dict[str, Any]],
+    lines: list[dict[str, Any]],
+    elsewhere: bool,
 ) -> list[Outcome]:
     """Judge the recorded answers. `elsewhere`: what people know of other matters counts as right, too."""
-
-    async def embed(texts: Sequence[str]) -> Matrix | None:
-        compared = await library.compare(texts)
-        return compared[0] if compared else None
-
     said = {line["id"]: line for line in lines}
     found = []
     for question in questions:

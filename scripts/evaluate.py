@@ -20,7 +20,7 @@ from aiohttp import web
 from eval_answers import record
 from eval_corpus import fetch_corpus
 from eval_fit import fit_curves
-from eval_outcomes import Outcome, outcomes
+from eval_outcomes import Embedding, Outcome, outcomes
 from eval_report import Section, answers_section, cost_section, rephrased_section, strict_section, support_section
 from eval_support import Vectors, fit, read_pairs, texts
 
@@ -79,11 +79,12 @@ async def measure(large: Path | None, anew: bool, feedback: Path | None) -> list
         if anew:
             write(SUPPORT, fit(pairs[0], vectors))
             support_curves.cache_clear()
-        asked = await ask_all(app, large is not None)
+        embed = Embedding(library)
+        asked = await ask_all(app, embed, large is not None)
         if anew:
             write(CURVES, fit_curves(asked["fit"], asked["alone"], asked["fit " + LARGE], feedback))
             curves.cache_clear()
-            asked = await ask_all(app, large is not None)  # with the curves as they are now
+            asked = await ask_all(app, embed, large is not None)  # with the curves as they are now
         return [
             support_section(*pairs, vectors),
             answers_section(asked["measured"], asked["measured " + LARGE], config),
@@ -95,7 +96,7 @@ async def measure(large: Path | None, anew: bool, feedback: Path | None) -> list
         await runner.cleanup()
 
 
-async def ask_all(app: web.Application, with_large: bool) -> dict[str, list[Outcome]]:
+async def ask_all(app: web.Application, embed: Embedding, with_large: bool) -> dict[str, list[Outcome]]:
     """What came of the questions, by part and model. "alone" is the small model without documents."""
     questions = lines_of("questions")
     parts = {part: [each for each in questions if each["part"] == part] for part in ("fit", "measured")}
@@ -112,7 +113,7 @@ async def ask_all(app: web.Application, with_large: bool) -> dict[str, list[Outc
             found[name] = []
             continue
         lines = await record(app, model, retrieval, asked, WORK / f"answers-{model}-{retrieval}.jsonl")
-        found[name] = await outcomes(app[SERVICES].library, asked, lines, elsewhere=name == "alone")
+        found[name] = await outcomes(app[SERVICES].library, embed, asked, lines, elsewhere=name == "alone")
     return found
 
 

@@ -9,7 +9,7 @@ from neuralbridge.assistant.language import in_portuguese
     "query",
     [
         "Qual é o prazo para entregar?",
-        "QUANDO ABRE A LOJA?",
+        "QUAL É O PRAZO?",
         "Como se liga a XK-204?",
         "Onde fica o warehouse da empresa?",
         "porque não funciona o pump?",

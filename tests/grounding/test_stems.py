@@ -33,9 +33,8 @@ def test_other_words_have_other_stems(one: str, other: str) -> None:
 
 
 @given(st.text(alphabet="abdeginorst", min_size=1, max_size=14))
-def test_a_stem_begins_its_word_and_has_no_ending_left(word: str) -> None:
+def test_a_stem_begins_its_word_and_leaves_enough_of_it(word: str) -> None:
     assert word.startswith(stem(word))
-    assert stem(stem(word)) == stem(word)
     assert len(stem(word)) >= min(3, len(word))
 
 

@@ -15,7 +15,7 @@ from neuralbridge.assistant.confidence import Features
 
 FOLDS = StratifiedKFold(10, shuffle=True, random_state=1)
 ANSWERED = 0.05  # of the unanswerable questions, at the most: what strict mode's threshold is chosen for
-REGULARISED = 10.0  # inverse strength: there are few answers to learn from
+REGULARISED = 0.3  # inverse strength: there are few answers to learn from
 ALONE = ("mean", "lowest", "repeated", "cut")
 GROUNDED = (*ALONE, "supported", "contradicted", "evidence", "margin")
 

@@ -176,6 +176,17 @@ def strict_section(small: list[Outcome]) -> Section:
         f"| ... on anything else | | {answered('off-topic')} |",
         f"| answerable questions that are refused | <= 10 % | **{np.mean(refused):.1%}** |",
     ]
+    lines += [
+        "",
+        "What other thresholds would come to; the shipped one was chosen on the fitting part, for the first row:",
+        "",
+        "| from | unanswerable that are answered | answerable that are refused |",
+        "|---|---|---|",
+    ]
+    for threshold in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9):
+        wrong = [each.evidence.strength >= threshold for each in small if not each.answerable]
+        lost = [each.evidence.strength < threshold for each in small if each.answerable]
+        lines.append(f"| {threshold} | {np.mean(wrong):.1%} | {np.mean(lost):.1%} |")
     return Section("Strict mode", lines)
 
 

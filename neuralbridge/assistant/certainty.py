@@ -27,7 +27,7 @@ class Certainty:
         """A word ends where the next piece begins with a blank."""
         chosen = [token.logprob for token in piece.tokens]
         self._all += chosen
-        if piece.text[:1].isspace() or not self._word:
+        if self._word and piece.text[:1].isspace():
             self._end_word()
         self._word += piece.text
         self._of_word += chosen
@@ -54,7 +54,7 @@ class Certainty:
 
 
 def geometric(logprobs: Sequence[float]) -> float:
-    return math.exp(math.fsum(logprobs) / len(logprobs)) if logprobs else 0.0
+    return math.exp(math.fsum(each / len(logprobs) for each in logprobs)) if logprobs else 0.0
 
 
 def repeated(text: str) -> float:

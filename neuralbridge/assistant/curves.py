@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 LEAST, MOST = 0.01, 0.99  # nothing is certain
+FLAT = 50.0  # from here on the curve is flat, and further on exp() overflows
 
 
 @cache
@@ -20,7 +21,7 @@ def curves() -> dict[str, Any]:
 
 
 def probability(name: str, features: Mapping[str, float]) -> float:
-    """What the named curve makes of these features."""
+    """What the named curve makes of these features; one that was not measured counts as 0."""
     curve = curves()[name]
-    total = curve["intercept"] + sum(weight * features[key] for key, weight in curve["weights"].items())
-    return round(min(max(1 / (1 + math.exp(-total)), LEAST), MOST), 4)
+    total = curve["intercept"] + sum(weight * features.get(key, 0.0) for key, weight in curve["weights"].items())
+    return round(min(max(1 / (1 + math.exp(-min(max(total, -FLAT), FLAT))), LEAST), MOST), 4)

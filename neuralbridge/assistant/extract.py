@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from neuralbridge.assistant.citations import Citation
 from neuralbridge.assistant.context import Source
 from neuralbridge.assistant.language import in_portuguese
-from neuralbridge.grounding.sentences import sentences
+from neuralbridge.grounding.sentences import Span, sentences
 from neuralbridge.grounding.statements import read
 
 LONGEST = 700  # characters of a passage that are given
@@ -50,9 +50,9 @@ def cited(found: Extract) -> Citation:
 
 def around(text: str, asked: frozenset[str]) -> tuple[int, int]:
     """Whole sentences of a text, up to `LONGEST` characters, about the one that shares most with what was asked."""
-    spans = sentences(text)
+    spans = [shortened(text, span) for span in sentences(text)]
     if not spans or len(text) <= LONGEST:
-        return (spans[0][0], spans[-1][1]) if spans else (0, len(text))
+        return (spans[0][0], spans[-1][1]) if spans else (0, min(len(text), LONGEST))
     at = max(range(len(spans)), key=lambda place: len(asked & read(text[slice(*spans[place])]).by_stem.keys()))
     first = last = at
     while True:
@@ -64,3 +64,12 @@ def around(text: str, asked: frozenset[str]) -> tuple[int, int]:
             last += 1
         else:
             first -= 1
+
+
+def shortened(text: str, span: Span) -> Span:
+    """A sentence, or as many words of it as there is room for."""
+    start, end = span
+    if end - start <= LONGEST:
+        return span
+    blank = text.rfind(" ", start + 1, start + LONGEST + 1)
+    return start, blank if blank > 0 else start + LONGEST

@@ -2,8 +2,11 @@
 
 from neuralbridge.words import ENGLISH, PORTUGUESE, fold, words
 
-FOLDED_ENGLISH = frozenset(ENGLISH.split())
-FOLDED_PORTUGUESE = frozenset(fold(word) for word in PORTUGUESE.split())
+ASKING = """quanto quanta quantos quantas onde quando quem como qual quais pode podem posso devo preciso tenho ha dura
+    custa fica abre fecha meu minha meus minhas"""
+BOTH = frozenset({"a", "as", "do", "no", "me", "e", "o", "os", "or", "so"})  # words of either
+FOLDED_ENGLISH = frozenset(ENGLISH.split()) - BOTH
+FOLDED_PORTUGUESE = frozenset(fold(word) for word in [*PORTUGUESE.split(), *ASKING.split()]) - BOTH
 
 
 def in_portuguese(query: str) -> bool:

@@ -69,7 +69,7 @@ def in_halves(text: str, span: Span) -> list[Span]:
     while (at := text.find("; ", start, end)) >= 0:
         parts.append((start, at))
         start = at + 2
-    return [*parts, (start, end)]
+    return [part for part in (*parts, (start, end)) if text[slice(*part)].strip()]
 
 
 def align(claim: Statement, window: Window, passage: Statement, about: frozenset[str], similar: Similar) -> Alignment:

@@ -173,7 +173,7 @@ def tokens(text: str) -> list[str]:
 
 def quantities(text: str) -> list[Quantity]:
     """The numbers, dates and times of a sentence, in order."""
-    words = [fold(part) for part in tokens(text)]
+    words = [folded for part in tokens(text) if (folded := fold(part))]  # some marks fold to nothing
     found: list[Quantity] = []
     place = 0
     while place < len(words):

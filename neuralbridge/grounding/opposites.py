@@ -22,7 +22,7 @@ LACKS = frozenset(LACKING.split())
 REACH = 1  # words behind one of these
 # Where a clause ends, besides punctuation
 BORDERING = """and but although though whereas while unless except because since however
-    e mas porem embora enquanto exceto porque"""
+    mas porem embora enquanto exceto porque"""
 BORDERS = frozenset(BORDERING.split())
 NO_MORE = (
     "(?:no|not) more than",

@@ -25,6 +25,7 @@ SAME_WORDS, SAME_MEANING = 0.3, 0.5  # of which a claim has to have one, to be a
 DENIED = 0.2  # of the words shared: so many that are denied on one side only turn a claim round
 # A part of the passage that has so many of them, and is so little less near, may contradict too
 SOME_WORDS, NEARLY = 0.2, 0.35
+ALIKE = 0.6  # of the words shared or of the cosine: from here on what differs contradicts
 PARTIAL = 0.5  # of the words shared
 
 
@@ -78,11 +79,11 @@ def find(
     best, window, others = nearest(claim, places, passage, about, similar)
     apart = not (best.shared >= SAME_WORDS or (best.cosine or 0.0) >= SAME_MEANING)
     if not apart and (best.wrong or turned_round(best)):
-        return Finding(best, window, "contradicted")
+        return Finding(best, window, "contradicted" if alike(best) else "unsupported")
     if not apart:
         for alignment, place in others:
             if turned_round(alignment) and alignment.shared >= SOME_WORDS and near(alignment) > near(best) - NEARLY:
-                return Finding(best, place, "contradicted")
+                return Finding(best, place, "contradicted" if alike(alignment) else "unsupported")
     if best.invented or best.missing or apart:
         part = best.shared >= PARTIAL and not best.invented and not best.missing
         return Finding(best, window, "partial" if part else "unsupported")
@@ -106,6 +107,11 @@ def fit(alignment: Alignment) -> float:
     """What has to agree and does not makes another part of the passage the likelier source."""
     against = 0.3 * (alignment.wrong + alignment.missing + alignment.denied) + 0.2 * alignment.opposed
     return near(alignment) - against
+
+
+def alike(alignment: Alignment) -> bool:
+    """Whether so much is the same that a difference is a contradiction, and not another matter."""
+    return alignment.shared >= ALIKE or (alignment.cosine or 0.0) >= ALIKE
 
 
 def turned_round(alignment: Alignment) -> bool:

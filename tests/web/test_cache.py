@@ -3,8 +3,10 @@
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -30,6 +32,7 @@ QUESTIONS = {
     "bread": "How many grams of rye flour does the bread of the bakery in Olhão need?",
     "none": "Hello, how are you?",
 }
+SESSIONS = count(1)  # a conversation is never entered twice
 ANSWER = "The warranty of the XK-204 pump lasts 27 months, and not a day longer."
 
 Begin = Callable[..., Awaitable[Served]]
@@ -83,7 +86,7 @@ async def stats(served: Served) -> dict[str, Any]:
 async def session(served: Served) -> AsyncIterator[tuple[PhoenixClient, str]]:
     """A client in a conversation that nobody was in before, and its topic."""
     async with served.client() as client:
-        topic = f"proxy:{id(client)}"
+        topic = f"proxy:{next(SESSIONS)}"
         await client.join(topic)
         yield client, topic
 

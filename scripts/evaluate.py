@@ -21,7 +21,15 @@ from eval_answers import record
 from eval_corpus import fetch_corpus
 from eval_fit import fit_curves
 from eval_outcomes import Embedding, Outcome, outcomes
-from eval_report import Section, answers_section, cost_section, rephrased_section, strict_section, support_section
+from eval_report import (
+    Section,
+    answers_section,
+    cache_section,
+    cost_section,
+    rephrased_section,
+    strict_section,
+    support_section,
+)
 from eval_support import Vectors, fit, read_pairs, texts
 
 from neuralbridge.app import MODELS, build_app, llama_runners
@@ -91,6 +99,7 @@ async def measure(large: Path | None, anew: bool, feedback: Path | None) -> list
             strict_section(asked["measured"]),
             await rephrased_section(lines_of("rephrasings"), lambda wanted: embedded(wanted, library)),
             await cost_section(app[MODELS][SMALL], asked["measured"], library),
+            await cache_section(app[SERVICES].assistant, lines_of("questions")[0]["question"]),
         ]
     finally:
         await runner.cleanup()

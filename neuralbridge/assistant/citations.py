@@ -13,13 +13,14 @@ import numpy as np
 from neuralbridge.assistant.context import Source
 from neuralbridge.grounding.alignment import windows
 from neuralbridge.grounding.sentences import Span, sentences
-from neuralbridge.grounding.statements import claims
+from neuralbridge.grounding.statements import claims, read
 from neuralbridge.grounding.verdicts import Judgement, Verdict, judge
 from neuralbridge.retrieval.arrays import Matrix
 
 Embed = Callable[[Sequence[str]], Awaitable[Matrix | None]]  # None while there is no model for it
 Aside = Callable[[Callable[[], "Citation"]], Awaitable["Citation"]]  # does work where it keeps nobody waiting
 VECTORS_KEPT = 1_000  # of sentences of one answer's passages
+COMPARED = 12  # of these with each sentence of the answer, by meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,15 @@ class Citations:
 
     async def _check(self, sentence: str, span: Span) -> Citation:
         """Have what can be compared, then compare; both take too long to do them on the event loop."""
-        parts = [part.text for passage in self._passages for place in windows(passage.text) for part in place.sentences]
-        await self._know([sentence, *claims(sentence), *parts])
+        await self._know([sentence, *claims(sentence), *self._promising(sentence)])
         return await self._aside(lambda: self._judge(sentence, span))
+
+    def _promising(self, sentence: str) -> list[str]:
+        """The sentences of the passages that it may rest on: comparing all of them would slow the model down."""
+        said = read(sentence)
+        there = {part.text: part for passage in self._passages for at in windows(passage.text) for part in at.sentences}
+        shared = {text: sum(part.twin(word) is not None for word in said.words) for text, part in there.items()}
+        return sorted(there, key=lambda text: -shared[text])[:COMPARED]
 
     def _judge(self, sentence: str, span: Span) -> Citation:
         """Hold a sentence against each passage; the best that one says of it counts."""

@@ -419,6 +419,8 @@ async def test_a_stopped_answer_is_not_kept(begin: Begin) -> None:
         served.runner.step(8)
         await client.until("stream_token")
         await client.push(topic, "stop", {})
+        await client.push(topic, "ping", {})
+        await client.until("pong")  # the server knows
         served.runner.release()
         ended = (await client.until("stream_complete"))[-1][4]
     assert ended["metadata"]["finish_reason"] == "cancelled"

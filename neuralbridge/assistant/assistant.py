@@ -141,7 +141,9 @@ class Assistant:
         owner = question.conversation.owner
         task.evidence = await self._witness.evidence(question.query, before, task.retrieval, owner)
         passages = task.evidence.passages if task.evidence.looked else None
-        if task.found.entry is not None and not await self._cache.confirm(task.found, passages):
+        if task.found.entry is not None and not (
+            task.evidence.settled and await self._cache.confirm(task.found, passages)
+        ):
             task.found = replace(task.found, entry=None)
 
     def _ways(self, task: Task) -> list[object]:
@@ -150,7 +152,7 @@ class Assistant:
         opinion = cascade and [*cascade.model_dump().values(), str(self._models[cascade.to].path)]
         return [
             *(task.target.system_prompt, task.retrieval, asdict(task.sampling)),
-            *(opinion, self._settings.extract_below),
+            *(opinion, self._settings.extract_below, *self._witness.ways),
         ]
 
     async def _repeat(self, task: Task) -> AsyncGenerator[AskEvent]:

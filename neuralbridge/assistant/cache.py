@@ -24,7 +24,7 @@ from neuralbridge.store.cached_answers import CachedAnswers, Entry, NewEntry
 from neuralbridge.store.conversations import Conversations, timestamp
 
 PROMPT_VERSION = 1  # of how prompts are built; another one makes other answers
-STATE_MESSAGES = 64  # of a conversation, that an answer is taken to depend on
+STATE_MESSAGES = 100_000  # of a conversation: all of it, as the prompt may hold all of it
 REPHRASED = 0.93  # cosine of two questions that ask for the same; docs/evaluation.md has how it was chosen
 WORDS_OF_A_TOKEN = 3  # said at once when an answer is repeated
 
@@ -133,8 +133,8 @@ class Cache:
 
 def normalised(query: str) -> str:
     """Blanks, capitals and the mark at the end make no other question."""
-    text = unicodedata.normalize("NFKC", query).casefold()
-    return re.sub(r"[\s.?!]+$", "", " ".join(text.split()))
+    text = unicodedata.normalize("NFC", query).casefold()
+    return re.sub(r"[\s.?!…？！。]+$", "", " ".join(text.split()))  # noqa: RUF001
 
 
 def fingerprint(passages: Sequence[Source] | None) -> bytes | None:

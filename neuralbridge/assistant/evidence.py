@@ -55,6 +55,11 @@ class Witness:
         self._library = library
         self._settings = settings
 
+    @property
+    def ways(self) -> tuple[bool, float]:
+        """The settings that decide what evidence there is."""
+        return self._settings.enabled, self._settings.threshold
+
     async def evidence(self, query: str, before: str | None, retrieval: Retrieval, owner: str = LOCAL) -> Evidence:
         """Passages for an owner's question. `before` is the one before it, which a follow-up may need to be understood.
 

@@ -93,7 +93,7 @@ def parse(model: type[Request], payload: Json) -> Request:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        value = repr(payload[name])
+        value = repr(payload[name]) if isinstance(payload, dict) and name in payload else "missing"
         shown = value if len(value) <= 60 else value[:57] + "..."
         raise InvalidParams(f"{name} must be {model.model_fields[name].description}, not {shown}.") from error
 

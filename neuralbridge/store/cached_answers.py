@@ -144,9 +144,17 @@ class CachedAnswers:
         )
 
     async def drop_message(self, message: str) -> None:
-        """Forget the answer that came from this message."""
+        """Forget the answer that came from this message, or that it repeated."""
         await self._database.write(
-            lambda connection: connection.execute("DELETE FROM cached_answers WHERE message = ?", (message,))
+            lambda connection: connection.execute(
+                """
+                DELETE FROM cached_answers WHERE message = :message
+                    OR (answer, lower(asked)) = (
+                        SELECT m.content, lower(q.content) FROM messages m JOIN messages q ON q.id = m.parent
+                        WHERE m.uid = :message)
+                """,
+                {"message": message},
+            )
         )
 
     async def clear(self) -> int:

@@ -71,6 +71,13 @@ async def test_what_is_wrong_with_a_rating_is_said_and_nothing_is_stored(served:
     assert (status, told["error"]) == (400, "invalid_params")
 
 
+@pytest.mark.parametrize("body", [{}, {"rating": "up"}, [], "x", 7])
+async def test_a_rating_of_nothing_says_what_is_missing(served: Served, body: Any) -> None:
+    status, told = await post(served, body)
+    assert (status, told["error"]) == (400, "invalid_params")
+    assert told["message"].startswith("message_id must be the id of an answer, not missing")
+
+
 async def test_pages_of_other_origins_may_not_rate(served: Served) -> None:
     async with served.client() as client:
         said = {"message_id": await answered(client), "rating": "up"}

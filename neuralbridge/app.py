@@ -12,7 +12,6 @@ from neuralbridge.assistant.assistant import Assistant
 from neuralbridge.assistant.cache import Cache
 from neuralbridge.assistant.evidence import Witness
 from neuralbridge.assistant.models import LocalModel, Models
-from neuralbridge.assistant.ratings import Ratings
 from neuralbridge.catalog.names import Names
 from neuralbridge.config import Config
 from neuralbridge.data_folder import claim
@@ -112,9 +111,9 @@ def build_app(
         assistant.stop()
 
     app = web.Application(client_max_size=config.server.max_frame_bytes)
-    ratings = Ratings(Feedback(database), cached)
+    feedback = Feedback(database)
     app[SERVICES] = Services(
-        config, assistant, answers, conversations, Doors(config.server.port), library, cached, ratings
+        config, assistant, answers, conversations, Doors(config.server.port), library, cached, feedback
     )
     app[MODELS] = models
     app.cleanup_ctx.extend([storage, documents, model, answering])

@@ -113,8 +113,8 @@ def export_feedback_command(config_path: Path, data_dir: Path | None, out: TextI
     """Rated answers with their conversations, as JSON Lines in chat format for fine-tuning."""
     from neuralbridge.export import feedback_lines
 
-    for line in feedback_lines(data_dir or config_path.parent / read_config(config_path).data_dir):
-        click.echo(line, file=out)
+    lines = list(feedback_lines(data_dir or config_path.parent / read_config(config_path).data_dir))
+    out.write("".join(f"{line}\n" for line in lines))  # the file is opened here: an error leaves it as it was
 
 
 @main.command("doctor")

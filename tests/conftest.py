@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from neuralbridge.app import OpenEmbedder, build_app
 from neuralbridge.config import Config
+from neuralbridge.database import Database
 from neuralbridge.engine.runner import Runner
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.web.keys import SERVICES
@@ -44,6 +45,15 @@ class Served:
 
 
 Serve = Callable[..., Awaitable[Served]]
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty one, with all its tables."""
+    database = Database(tmp_path / "neuralbridge.db")
+    await database.start()
+    yield database
+    await database.stop()
 
 
 @pytest.fixture

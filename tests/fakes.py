@@ -154,6 +154,11 @@ class FakeRunner:
         return reply[len(said)] if len(said) < len(reply) else END
 
 
+def place_of(word: str) -> int:
+    """Where a word counts in the vectors of FakeEmbedder."""
+    return int.from_bytes(sha256(word.encode()).digest()[:4]) % FakeEmbedder.dimensions
+
+
 class FakeEmbedder:
     """Hashes words to dimensions: texts with the same words are near each other. Counts what it embedded."""
 
@@ -193,5 +198,5 @@ class FakeEmbedder:
         vector = np.full(self.dimensions, 1e-3, np.float32)
         for word in words(text):
             if not is_stop_word(word):
-                vector[int.from_bytes(sha256(word.encode()).digest()[:4]) % self.dimensions] += 1
+                vector[place_of(word)] += 1
         return np.asarray(vector / np.linalg.norm(vector), np.float32)

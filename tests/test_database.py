@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,14 +15,6 @@ from tests.unprivileged import unprivileged
 
 ADVICE = "Move it away to begin anew, or put back a backup beside it."
 COUNT = "SELECT count(*) FROM conversations"
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "neuralbridge.db")
-    await database.start()
-    yield database
-    await database.stop()
 
 
 def elsewhere(folder: Path, query: str) -> int:

@@ -1,5 +1,6 @@
 """`neuralbridge export feedback`: one line of chat for each rated answer, or one line that says what is wrong."""
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ from neuralbridge.cli import main
 from neuralbridge.database import Database, create, migrations
 from neuralbridge.store.conversations import Conversation, Conversations
 from neuralbridge.store.feedback import Feedback
+from tests.conftest import Served
 
 METADATA = {
     "source": "llm",
@@ -118,6 +120,22 @@ async def test_a_database_that_nobody_uses_is_left_as_it_is(tmp_path: Path) -> N
     assert contents(tmp_path) == before
 
 
+async def test_a_running_server_is_not_disturbed(served: Served, tmp_path: Path) -> None:
+    async with served.client() as client:
+        await client.join("proxy:s")
+        messages = []
+        for query in ("one", "two"):
+            await client.push("proxy:s", "query", {"query": query})
+            messages.append((await client.expect("response"))["metadata"]["message_id"])
+        await client.push("proxy:s", "feedback", {"message_id": messages[1], "rating": "down", "comment": "não"})
+        await client.expect("feedback")
+        (line,) = await asyncio.to_thread(exported, "--data-dir", tmp_path / "data")
+    said = ["one", "You asked: one", "two", "You asked: two"]
+    assert [message["content"] for message in line["messages"]] == said
+    assert 0 < line["confidence_score"] < 1
+    assert line["features"].keys() == {"mean", "lowest", "repeated", "cut"}
+
+
 def said_wrong(*arguments: object) -> str:
     """The one line it ends with."""
     result = export(*arguments)
@@ -132,6 +150,19 @@ def test_a_missing_database_is_named_and_none_is_made(tmp_path: Path, folder: st
     said = said_wrong("--data-dir", tmp_path / folder)
     assert said == f"Error: {path}: the database cannot be read (No such file or directory)."
     assert [*tmp_path.iterdir()] == []
+
+
+def test_another_programs_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "neuralbridge.db").write_bytes(b"")
+    assert "of another program" in said_wrong("--data-dir", tmp_path)
+
+
+async def test_where_there_is_nothing_the_file_says_so_too(tmp_path: Path) -> None:
+    await rated(tmp_path)
+    out = tmp_path / "out.jsonl"
+    out.write_text("from before")
+    assert exported("--data-dir", tmp_path, "--out", out) == []
+    assert out.read_text() == ""
 
 
 def test_a_file_that_stood_where_lines_should_go_outlives_a_mistake(tmp_path: Path) -> None:

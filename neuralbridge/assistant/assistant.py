@@ -132,8 +132,10 @@ class Assistant:
         """Look for an answer from before; where there is none that holds, for passages that fit the question."""
         question = task.question
         if question.cache and task.target.cache:
-            digest = await self._models[task.target.model].digest()
-            task.key = await self._cache.key(question, digest, self._ways(task))
+            cascade = self._cascade.get(task.target.model)
+            models = [task.target.model, cascade.to] if cascade else [task.target.model]
+            digests = [await self._models[name].digest() for name in models]
+            task.key = await self._cache.key(question, digests, self._ways(task, cascade))
         task.found = await self._cache.find(task.key)
         if task.found.holds:
             return
@@ -146,13 +148,11 @@ class Assistant:
         ):
             task.found = replace(task.found, entry=None)
 
-    def _ways(self, task: Task) -> list[object]:
-        """Everything besides question, conversation and model that decides what becomes of a question."""
-        cascade = self._cascade.get(task.target.model)
-        opinion = cascade and [*cascade.model_dump().values(), str(self._models[cascade.to].path)]
+    def _ways(self, task: Task, cascade: Cascade | None) -> list[object]:
+        """Everything besides question, conversation and models that decides what becomes of a question."""
         return [
             *(task.target.system_prompt, task.retrieval, asdict(task.sampling)),
-            *(opinion, self._settings.extract_below, *self._witness.ways),
+            *(cascade and cascade.below, self._settings.extract_below, *self._witness.ways),
         ]
 
     async def _repeat(self, task: Task) -> AsyncGenerator[AskEvent]:

@@ -42,11 +42,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is for a question. `holds`: it need not be looked at again; `generation` is the library's, now."""
+    """What there is for a question. `generation` is the library's, now; `holds`: it need not be looked at again;
+    `exact`: the same question was asked, not one that means the same.
+    """
 
     entry: Entry | None
     generation: int
     holds: bool = False
+    exact: bool = False
 
 
 class Cache:
@@ -58,16 +61,16 @@ class Cache:
         self._settings = settings
         self._embed = embed
 
-    async def key(self, question: Question, digest: str | None, ways: list[object]) -> Key | None:
-        """What makes another question the same one; None while the model's `digest` is not known.
+    async def key(self, question: Question, digests: Sequence[str | None], ways: list[object]) -> Key | None:
+        """What makes another question the same one; None while a model's digest is not known.
 
         `ways` is all else that decides how it is answered, as JSON can write it.
         """
-        if digest is None:
+        if None in digests:
             return None
         said = await self._conversations.branch(question.conversation, STATE_MESSAGES)
         state = [(message.position, message.role, message.content, message.context) for message in said]
-        depends_on = [PROMPT_VERSION, INSTRUCTION, question.conversation.owner, digest, ways, state]
+        depends_on = [PROMPT_VERSION, INSTRUCTION, question.conversation.owner, list(digests), ways, state]
         return Key(sha256(json.dumps(depends_on).encode()).digest(), normalised(question.query), question.query)
 
     async def find(self, key: Key | None) -> Found:
@@ -75,17 +78,22 @@ class Cache:
         if key is None:
             return Found(None, 0)
         entry, generation = await self.answers.find(key.scope, key.question)
+        exact = entry is not None
         if entry is None and self._settings.rephrased:
             entry = await self._rephrased(key)
         holds = entry is not None and (entry.evidence is None or entry.generation == generation)
-        return Found(entry, generation, holds)
+        return Found(entry, generation, holds, exact)
 
     async def confirm(self, found: Found, passages: Sequence[Source] | None) -> bool:
-        """Whether an answer holds although documents have changed: `passages` fit its question now. If not, it goes."""
+        """Whether an answer holds although documents have changed: `passages` fit the question now.
+
+        If not, it goes, unless it answered other words, of which that says nothing.
+        """
         assert found.entry is not None
         if found.holds or fingerprint(passages) == found.entry.evidence:
             return True
-        await self.answers.drop([found.entry.id])
+        if found.exact:
+            await self.answers.drop([found.entry.id])
         return False
 
     async def keep(

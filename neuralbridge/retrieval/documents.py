@@ -221,6 +221,12 @@ class Documents:
 
         return await self._database.write(change)
 
+    async def indexed(self) -> None:
+        """The vector index has caught up with a change: what was found between the two may be found no more."""
+        await self._database.write(
+            lambda connection: connection.execute("UPDATE library SET generation = generation + 1")
+        )
+
     async def edit(self, owner: str, uid: str, source: str | None, pinned: bool | None) -> Document:
         """Show a document under another name; pin it. Raises NotFound."""
 

@@ -198,6 +198,7 @@ class Ingestion:
                 change = await self._documents.put(document, vectors, serving.model)
                 await serving.vectors.remove(change.removed)
                 await serving.vectors.add(change.added, change.vectors)
+                await self._documents.indexed()
         return Taken(source.uid, len(document.passages))
 
     async def _embed(self, serving: Serving, document: NewDocument, progress: Callable[..., None]) -> Matrix:

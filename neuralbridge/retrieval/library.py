@@ -66,3 +66,4 @@ class Library:
         except DocumentsUnavailable:
             return  # the next start takes it out of the index
         await serving.vectors.remove(removed)
+        await self.documents.indexed()

@@ -143,20 +143,6 @@ class CachedAnswers:
             lambda connection: connection.executemany("DELETE FROM cached_answers WHERE id = ?", [(id,) for id in ids])
         )
 
-    async def drop_message(self, message: str) -> None:
-        """Forget the answer that came from this message, or that it repeated."""
-        await self._database.write(
-            lambda connection: connection.execute(
-                """
-                DELETE FROM cached_answers WHERE message = :message
-                    OR (answer, lower(asked)) = (
-                        SELECT m.content, lower(q.content) FROM messages m JOIN messages q ON q.id = m.parent
-                        WHERE m.uid = :message)
-                """,
-                {"message": message},
-            )
-        )
-
     async def clear(self) -> int:
         """Forget all; how many there were."""
         return await self._database.write(lambda connection: connection.execute("DELETE FROM cached_answers").rowcount)
@@ -177,6 +163,19 @@ class CachedAnswers:
         """Answers from before this have had their time."""
         moment = datetime.now(UTC) - timedelta(hours=self._hours)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def forget(connection: sqlite3.Connection, message: str) -> None:
+    """Drop the answer that came from this message, or that it repeated."""
+    connection.execute(
+        """
+        DELETE FROM cached_answers WHERE message = :message
+            OR (answer, lower(asked)) = (
+                SELECT m.content, lower(q.content) FROM messages m JOIN messages q ON q.id = m.parent
+                WHERE m.uid = :message)
+        """,
+        {"message": message},
+    )
 
 
 def entry(row: tuple[int, str, str, str, bytes | None, int, str, str, bytes | None]) -> Entry:

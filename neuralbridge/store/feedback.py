@@ -1,4 +1,4 @@
-"""What people say of answers: thumbs and comments, in SQLite."""
+"""What people say of answers: thumbs and comments, in SQLite. A bad word also takes an answer out of the cache."""
 
 import json
 import sqlite3
@@ -8,6 +8,7 @@ from typing import Any
 
 from neuralbridge.database import Database
 from neuralbridge.errors import NotFound
+from neuralbridge.store.cached_answers import forget
 from neuralbridge.store.conversations import timestamp
 
 
@@ -37,7 +38,7 @@ class Feedback:
         self._database = database
 
     async def put(self, owner: str, message: str, rating: int, comment: str) -> Rating:
-        """Rate an answer, in the place of an earlier rating. Raises NotFound when the owner has no such answer."""
+        """Rate an answer: 1, -1 or 0, in the place of an earlier rating. Raises NotFound when the owner has no such answer."""
         now = timestamp()
 
         def change(connection: sqlite3.Connection) -> None:
@@ -58,6 +59,8 @@ class Feedback:
                 """,
                 (row[0], rating, comment, now, now),
             )
+            if rating < 0:
+                forget(connection, message)
 
         await self._database.write(change)
         return Rating(message, rating, comment, now)

@@ -16,7 +16,7 @@ def add_answer_routes(app: web.Application) -> None:
 
 async def rate(request: web.Request) -> web.Response:
     said = parse(FeedbackRequest, await read_json(request, JSON_BYTES))
-    await request.app[SERVICES].ratings.put(LOCAL, said.message_id, said.value, said.comment)
+    await request.app[SERVICES].feedback.put(LOCAL, said.message_id, said.value, said.comment)
     return rendered(FeedbackTaken(message_id=said.message_id, rating=said.rating, comment=said.comment))
 
 

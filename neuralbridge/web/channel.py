@@ -20,7 +20,6 @@ from neuralbridge.assistant.events import (
     Superseded,
     Text,
 )
-from neuralbridge.assistant.ratings import Ratings
 from neuralbridge.errors import BridgeError
 from neuralbridge.protocol import pushes
 from neuralbridge.protocol.frames import Json
@@ -35,6 +34,7 @@ from neuralbridge.protocol.requests import (
 )
 from neuralbridge.protocol.session import Received
 from neuralbridge.store.conversations import Conversation, Conversations, Message, timestamp
+from neuralbridge.store.feedback import Feedback
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +53,14 @@ class ProxyChannel:
         conversation: Conversation,
         answers: Answers,
         conversations: Conversations,
-        ratings: Ratings,
+        feedback: Feedback,
         push: Push,
         crashed: Callable[[], None],
     ) -> None:
         self._conversation = conversation
         self._answers = answers
         self._conversations = conversations
-        self._ratings = ratings
+        self._feedback = feedback
         self._push = push
         self._crashed = crashed
         self._label: str | None = None
@@ -184,7 +184,7 @@ class ProxyChannel:
     async def _take_feedback(self, ref: Json, payload: Json) -> None:
         try:
             said = parse(FeedbackRequest, payload)
-            await self._ratings.put(self._conversation.owner, said.message_id, said.value, said.comment)
+            await self._feedback.put(self._conversation.owner, said.message_id, said.value, said.comment)
         except BridgeError as error:
             self._push("error", pushes.error_push(error, ref=ref).payload())
             return

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 from neuralbridge.assistant.answers import Answers
-from neuralbridge.assistant.ratings import Ratings
 from neuralbridge.protocol.requests import LONGEST_SESSION_ID, JoinRequest
 from neuralbridge.protocol.session import Channel, Event, JoinRequested, Left, Received, Replaced, Session
 from neuralbridge.store.conversations import Conversation, Conversations
+from neuralbridge.store.feedback import Feedback
 from neuralbridge.web.channel import ProxyChannel
 
 LOCAL_USER = "local"  # without authentication everyone is this one; `user_id` is a label
@@ -22,14 +22,14 @@ class Connection:
         user_id: str | None,
         answers: Answers,
         conversations: Conversations,
-        ratings: Ratings,
+        feedback: Feedback,
         send: Callable[[list[str]], None],
     ) -> None:
         self._session = Session(version)
         self._user_id = user_id
         self._answers = answers
         self._conversations = conversations
-        self._ratings = ratings
+        self._feedback = feedback
         self._send = send
         self._channels: dict[Channel, ProxyChannel] = {}
 
@@ -76,7 +76,7 @@ class Connection:
             Conversation(LOCAL_USER, channel.session_id),
             self._answers,
             self._conversations,
-            self._ratings,
+            self._feedback,
             push=partial(self._push, channel),
             crashed=partial(self._crash, channel),
         )

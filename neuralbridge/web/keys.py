@@ -6,12 +6,12 @@ from aiohttp import web
 
 from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
-from neuralbridge.assistant.ratings import Ratings
 from neuralbridge.config import Config
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.library import Library
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
+from neuralbridge.store.feedback import Feedback
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Services:
     doors: Doors
     library: Library
     cached: CachedAnswers
-    ratings: Ratings
+    feedback: Feedback
 
 
 SERVICES = web.AppKey("services", Services)

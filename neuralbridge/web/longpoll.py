@@ -147,7 +147,7 @@ def open_session(request: web.Request) -> web.Response:
         greeting.user_id,
         services.answers,
         services.conversations,
-        services.ratings,
+        services.feedback,
     )
     token = request.app[POLL_SESSIONS].open(connect)
     if token is None:

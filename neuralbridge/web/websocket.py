@@ -45,7 +45,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         greeting.user_id,
         services.answers,
         services.conversations,
-        services.ratings,
+        services.feedback,
         outbox.put,
     )
     writer = asyncio.create_task(outbox.write())

@@ -1,9 +1,8 @@
 """The same question finds its answer, another one does not, and an answer that no longer holds is dropped."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +54,7 @@ class Room:
         return np.array([self.vectors[text] for text in texts], np.float32), self.model
 
     async def key(self, query: str = "Why?", where: Conversation = HERE, ways: list[object] | None = None) -> Key:
-        key = await self.cache.key(Question(where, query), "digest", ways or [])
+        key = await self.cache.key(Question(where, query), ["digest"], ways or [])
         assert key is not None
         return key
 
@@ -81,14 +80,6 @@ def opened(database: Database, rephrased: bool) -> Room:
         Cache(answers, conversations, settings, lambda texts: room.embed(texts)), answers, conversations, database, None
     )
     return room
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "neuralbridge.db")
-    await database.start()
-    yield database
-    await database.stop()
 
 
 @pytest.fixture
@@ -179,13 +170,13 @@ async def test_another_owner_asks_another_question(room: Room) -> None:
 
 
 async def test_another_model_is_asked_another_question(room: Room) -> None:
-    keys = [await room.cache.key(Question(HERE, "Why?"), digest, []) for digest in ("one", "two")]
+    keys = [await room.cache.key(Question(HERE, "Why?"), [digest], []) for digest in ("one", "two")]
     assert len({key.scope for key in keys if key is not None}) == 2
 
 
 async def test_without_the_models_digest_there_is_no_key_and_nothing_is_found(room: Room) -> None:
     await room.keep(await room.key(), looked=False)
-    key = await room.cache.key(Question(HERE, "Why?"), None, [])
+    key = await room.cache.key(Question(HERE, "Why?"), ["digest", None], [])
     assert (key, await room.cache.find(key)) == (None, Found(None, 0))
 
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,14 +23,6 @@ LOST_AT_MOST = 32  # tokens, which is what is promised
 QUESTION = Question(HERE, "why?", metadata={"asked": True})
 RECEIPT = Receipt(model_used="small", model_requested="gpt-4", finish_reason="cancelled", messages_omitted=2)
 ENDED = replace(RECEIPT, finish_reason="stop", tokens=Tokens(10, 4, 3), confidence_score=0.5)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "neuralbridge.db")
-    await database.start()
-    yield database
-    await database.stop()
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """A kept answer is found by its question, within its time and number, until a document it rests on changes."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from neuralbridge.database import Database
-from neuralbridge.store.cached_answers import CachedAnswers, Entry, Held, NewEntry
+from neuralbridge.store.cached_answers import CachedAnswers, Entry, Held, NewEntry, forget
 
 SCOPE = b"scope"
 LONG_AGO = "2020-01-01T00:00:00.000Z"
@@ -26,14 +25,6 @@ PUT = NewEntry(
     vector=b"\0\0\0\0",
     vector_model="fake",
 )
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "neuralbridge.db")
-    await database.start()
-    yield database
-    await database.stop()
 
 
 @pytest.fixture
@@ -274,28 +265,23 @@ async def test_the_generation_in_which_an_answer_held_only_grows(answers: Cached
 # Forgetting, and what there is
 
 
-FORGET: list[Callable[[CachedAnswers, int], object]] = [
-    lambda answers, id: answers.drop([id]),
-    lambda answers, id: answers.drop_message("of a"),
-]
-
-
-@pytest.mark.parametrize("forget", FORGET)
-async def test_one_answer_is_forgotten_and_the_others_stay(
-    answers: CachedAnswers, database: Database, forget: Callable[[CachedAnswers, int], object]
-) -> None:
+async def test_one_answer_is_forgotten_and_the_others_stay(answers: CachedAnswers, database: Database) -> None:
     await put_all(answers, "a", "b")
     entry = await found(answers, "a")
     assert entry is not None
-    await forget(answers, entry.id)  # type: ignore[misc]
+    await answers.drop([entry.id])
     assert (await kept(answers, "a", "b"), await count(database, "cached_documents")) == (["b"], len(PUT.documents))
 
 
-@pytest.mark.parametrize("message", ["", "m2", "of", "%"])
-async def test_forgetting_a_message_nobody_kept_changes_nothing(answers: CachedAnswers, message: str) -> None:
-    await answers.put(PUT)
-    await answers.drop_message(message)
-    assert await found(answers) is not None
+@pytest.mark.parametrize(
+    ("message", "kept_then"), [*((other, ["a"]) for other in ("", "of b", "of", "%")), ("of a", [])]
+)
+async def test_the_answer_of_a_message_is_forgotten_and_no_other(
+    answers: CachedAnswers, database: Database, message: str, kept_then: list[str]
+) -> None:
+    await put_all(answers, "a")
+    await database.write(lambda connection: forget(connection, message))
+    assert await kept(answers, "a") == kept_then
 
 
 async def test_everything_is_forgotten_and_counted(answers: CachedAnswers, database: Database) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,14 +17,6 @@ from neuralbridge.types import Status
 
 ALL = 1_000
 HERE = Conversation("local", "s")
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "neuralbridge.db")
-    await database.start()
-    yield database
-    await database.stop()
 
 
 @pytest.fixture

@@ -2,26 +2,18 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from neuralbridge.database import Database
 from neuralbridge.errors import NotFound
+from neuralbridge.store.cached_answers import CachedAnswers, NewEntry
 from neuralbridge.store.conversations import Conversation, Conversations, Turn
 from neuralbridge.store.feedback import Feedback, Rated, Rating, rated
 
 HERE = Conversation("local", "s")
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "neuralbridge.db")
-    await database.start()
-    yield database
-    await database.stop()
 
 
 @pytest.fixture
@@ -141,3 +133,40 @@ async def test_metadata_of_every_kind_comes_back(database: Database, feedback: F
     await feedback.put("local", turn.answer, 1, "")
     (found,) = await all_rated(database)
     assert found.metadata == json.loads(json.dumps(metadata))
+
+
+# The cache
+
+
+async def kept_after(database: Database, owner: str, *ratings: int) -> list[str]:
+    """Which of two answers can still be given again when the first was rated so."""
+    answers = CachedAnswers(database, 10, 1)
+    turns = [await said(database, question) for question in ("rated", "other")]
+    for question, turn in zip(("rated", "other"), turns, strict=True):
+        await answers.put(NewEntry(b"", question, question, turn.answer, "", {}, [], None, 0, frozenset()))
+    for rating in ratings:
+        with suppress(NotFound):
+            await Feedback(database).put(owner, turns[0].answer, rating, "")
+    return [question for question in ("rated", "other") if (await answers.find(b"", question))[0] is not None]
+
+
+@pytest.mark.parametrize(
+    ("ratings", "kept"),
+    [
+        ([-1], ["other"]),
+        ([1], ["rated", "other"]),
+        ([0], ["rated", "other"]),
+        ([1, -1], ["other"]),
+        ([-1, 1], ["other"]),
+        ([-1, 0], ["other"]),
+    ],
+)
+async def test_a_bad_word_takes_this_answer_out_of_the_cache_and_no_other(
+    database: Database, ratings: list[int], kept: list[str]
+) -> None:
+    assert await kept_after(database, "local", *ratings) == kept
+
+
+@pytest.mark.parametrize("owner", ["other", "", "LOCAL"])
+async def test_what_somebody_else_says_of_an_answer_leaves_it_in_the_cache(database: Database, owner: str) -> None:
+    assert await kept_after(database, owner, -1) == ["rated", "other"]

@@ -81,6 +81,29 @@ async def test_the_last_word_counts_and_can_be_taken_back(served: Served, tmp_pa
     assert counted == [1, 1, 0]
 
 
+@pytest.mark.parametrize("rating", ["up", "down", None])
+async def test_a_rating_is_told_back_on_the_channel_and_over_http(served: Served, rating: str | None) -> None:
+    said = {"message_id": (await answered(served))["message_id"], "rating": rating}
+    async with served.client() as client:
+        await client.join("proxy:another")
+        await client.push("proxy:another", "feedback", {**said, "comment": "so so"})
+        assert await client.expect("feedback") == {**said, "comment": "so so"}
+    assert await rate(served, **said) == (200, {**said, "comment": ""})
+
+
+async def test_an_unknown_answer_is_not_found(served: Served) -> None:
+    status, told = await rate(served, message_id="f" * 32, rating="up")
+    assert (status, told["error"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("body", [{}, {"rating": "up"}, [], "x", 7])
+async def test_a_rating_of_nothing_says_what_is_missing(served: Served, body: Any) -> None:
+    async with aiohttp.ClientSession(base_url=served.url) as http, http.post("/api/feedback", json=body) as response:
+        told = await response.json()
+    assert (response.status, told["error"]) == (400, "invalid_params")
+    assert told["message"].startswith("message_id must be the id of an answer, not missing")
+
+
 async def test_the_answer_of_somebody_else_is_not_found_and_not_rated(served: Served, tmp_path: Path) -> None:
     conversations = served.server.app[SERVICES].conversations
     turn = await conversations.begin(Conversation("somebody", "s"), "why?", {}, {})
@@ -108,7 +131,7 @@ async def test_a_comment_of_any_characters_comes_back(served: Served, comment: s
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"rating": rating} for rating in ("UP", "", True, -1, [], {})),
+        *({"rating": rating} for rating in ("UP", "sideways", 1, "", True, -1, [], {})),
         *({"comment": comment} for comment in (None, 7, [], "x" * (LONGEST + 1), "\ud800")),
         *({"message_id": message} for message in (None, 7, "", "x" * 65, [])),
     ],

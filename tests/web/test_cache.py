@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,15 @@ import pytest
 
 from neuralbridge.assistant.events import Answered, Question
 from neuralbridge.engine.runner import DecodeFailed
+from neuralbridge.retrieval.arrays import Ids, Matrix
 from neuralbridge.retrieval.documents import Source
 from neuralbridge.retrieval.ingestion import Content
+from neuralbridge.retrieval.vectors import Vectors
 from neuralbridge.store.conversations import Conversation
 from neuralbridge.types import Cancellation
 from neuralbridge.web.keys import SERVICES
 from tests.conftest import Serve, Served
-from tests.fakes import FakeRunner
+from tests.fakes import FakeRunner, place_of
 from tests.phoenix_client import PhoenixClient
 
 PUMP = "The warranty of the XK-204 pump lasts 27 months."
@@ -612,3 +614,37 @@ async def test_a_rephrased_question_is_not_answered_from_a_document_that_changed
     await ask(served)
     await put(served, pump=f"{PUMP} Or so.")
     assert source(await ask(served, "The warranty of the XK-204 pump: how long is it?")) == "llm"
+
+
+async def test_what_does_not_hold_for_a_rephrased_question_may_hold_for_the_one_that_was_asked(begin: Begin) -> None:
+    served = await begin(cache={"rephrased": True})
+    common = "warranty months delivery invoice customer repair valve piston gasket spring motor cable filter nozzle"
+    await put(served, hose=f"{common} hose", tank=f"{common} tank")
+    await ask(served, f"{common} hose")
+    await put(served, boat=BOAT)  # from now on, kept answers are looked at again
+    assert source(await ask(served, f"{common} tank")) == "llm"
+    assert source(await ask(served, f"{common} hose")) == "cache"
+
+
+def alike(word: str) -> str:
+    """Another word of the same place in the fake embedder: its vector finds it, full text does not."""
+    others = map("".join, product("zxqjk", repeat=5))
+    return next(other for other in others if place_of(other) == place_of(word))
+
+
+async def test_what_was_asked_while_a_document_was_on_its_way_into_the_index_is_looked_at_again(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, query = await begin(), "hydraulic guarantee nozzle gasket"
+    await put(served, boat=BOAT)
+    add, asked = Vectors.add, []
+
+    async def ask_first(vectors: Vectors, ids: Ids, rows: Matrix) -> None:
+        asked.append(await ask(served, query))
+        await add(vectors, ids, rows)
+
+    monkeypatch.setattr(Vectors, "add", ask_first)
+    await put(served, pump=" ".join(map(alike, query.split())))
+    told = await ask(served, query)
+    found = [[each["source_document"] for each in answer["metadata"]["sources"]] for answer in (asked[0], told)]
+    assert found == [[], ["pump.md"]]

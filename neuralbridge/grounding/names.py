@@ -12,6 +12,7 @@ OPENING = """both each all every when while after before although since because 
     open run select choose click press see set type he she his her here today ambos cada todos todas depois antes
     embora segundo durante entre apenas outro outra ela ele quando enquanto abra use veja"""
 OPENERS = frozenset(OPENING.split())
+ADVERB = re.compile(r"\w{3,}(?:ally|ully|ntly|tely|rely)|\w{4,}mente")  # Usually, Recently; not Sally or Clemente
 COMPOUND = re.compile(r"[^\W\d_]+(?:[-/'’][^\W\d_]+)+")  # twenty-seven, and/or: no identifiers
 AMOUNT = re.compile(r"[\d.,:/–-]+(?:st|nd|rd|th|[ap]\.?m|h|[^\W\d_]{1,3})?|[€$£][\d.,]+\w?|\d+[.,]?\d*%", re.IGNORECASE)
 WORD_OR_NUMBER = re.compile(r"[^\W_]+")
@@ -40,7 +41,7 @@ def names(text: str) -> list[Name]:
                 at_opening = opening
             run.append(fold(word.removesuffix("'s").removesuffix("’s")))
         elif run and word != "-":
-            if at_opening and (is_stop_word(run[0]) or run[0] in OPENERS):
+            if at_opening and (is_stop_word(run[0]) or run[0] in OPENERS or ADVERB.fullmatch(run[0])):
                 run, at_opening = run[1:], False
             name = tuple(part for part in run if part not in MONTHS and len(part) > 1)
             if name and not all(is_stop_word(part) for part in name):

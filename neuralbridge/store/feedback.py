@@ -38,7 +38,7 @@ class Feedback:
         self._database = database
 
     async def put(self, owner: str, message: str, rating: int, comment: str) -> Rating:
-        """Rate an answer: 1, -1 or 0, in the place of an earlier rating. Raises NotFound when the owner has no such answer."""
+        """Rate an answer, 1, -1 or 0, in the place of an earlier rating. Raises NotFound: the owner has no such one."""
         now = timestamp()
 
         def change(connection: sqlite3.Connection) -> None:

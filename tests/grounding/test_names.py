@@ -21,6 +21,9 @@ from neuralbridge.grounding.names import names
         ("See config.yaml for it.", {("config", "yaml")}),
         ("It costs 50€ at 10:30, 15h or 5pm on 03/05/2021.", set()),
         ("It needs 12kg and/or 40%.", set()),
+        ("Usually Marta Lopes closes it.", {("marta", "lopes")}),
+        ("Normalmente Rui fecha.", {("rui",)}),
+        ("Sally Jones closes it.", {("sally", "jones")}),
         ("", set()),
     ],
 )

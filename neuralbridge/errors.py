@@ -40,7 +40,11 @@ class QueryTooLong(InvalidQuery):
 
 
 class InvalidParams(InvalidRequest):
-    """A parameter of the question is of the wrong type or out of range."""
+    """A parameter of the question is of the wrong type or out of range; `param` names it where that is known."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
 
 
 class ModelNotFound(InvalidRequest):

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Speaker = Literal["user", "assistant"]  # whose messages are kept
 Retrieval = Literal["auto", "off", "strict"]  # whether documents are asked: as they fit, never, nothing else
 FinishReason = Literal["stop", "length", "cancelled", "error"]
@@ -14,11 +14,24 @@ Status = Literal["complete", "streaming", "cancelled", "interrupted", "error"]  
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A model's call of a function that it was offered. `arguments` is JSON."""
+
+    name: str
+    arguments: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message as the model is shown it."""
+    """One message as the model is shown it. `calls` are those of an assistant, `answers` the id of the call that a tool
+    answers.
+    """
 
     role: Role
     content: str
+    calls: tuple["Call", ...] = ()
+    answers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,9 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     max_tokens: int = 1024
+    logit_bias: tuple[tuple[int, float], ...] = ()  # token ids, and what is added to their logits
+    top_logprobs: int = 0  # of the likeliest tokens that are told with each
+    grammar: Any = None  # of the engine's, that the answer has to conform to
 
 
 Stop = Annotated[str, Field(min_length=1, max_length=64)]
@@ -73,14 +89,19 @@ class Chosen:
 
     token: int
     logprob: float
+    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text that can be shown now, and the tokens behind it; either may be empty while the other is held back."""
+    """Text that can be shown now, and the tokens behind it; either may be empty while the other is held back.
+
+    `thought` is what the model only thinks aloud.
+    """
 
     text: str
     tokens: tuple[Chosen, ...]
+    thought: str = ""
 
 
 @dataclass(frozen=True, slots=True)

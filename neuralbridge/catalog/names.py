@@ -17,6 +17,9 @@ class Target:
     params: tuple[Params, ...]  # the widest first
     retrieval: Retrieval
     cache: bool = True
+    rule: str = ""
+    fallbacks: tuple[str, ...] = ()  # models to fall back on when this one cannot be loaded
+    overflow: tuple[str, ...] = ()  # ... and when a prompt does not fit it
 
     def sampling(self, request: Params) -> Sampling:
         """Model defaults, overridden by the name's, overridden by the request's."""

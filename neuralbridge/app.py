@@ -10,6 +10,7 @@ from aiohttp import web
 from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
 from neuralbridge.assistant.cache import Cache
+from neuralbridge.assistant.checker import Checker
 from neuralbridge.assistant.evidence import Witness
 from neuralbridge.assistant.models import LocalModel, Models
 from neuralbridge.catalog.names import Names
@@ -71,11 +72,12 @@ def build_app(
     watcher = Watcher(library, tuple((home / Path(folder).expanduser()).resolve() for folder in config.documents.watch))
     cached = CachedAnswers(database, config.cache.entries, config.cache.hours)
     cache = Cache(cached, conversations, config.cache, library.compare)
+    checker = Checker(library)
     assistant = Assistant(
         Names(config),
         models,
         Witness(library, config.documents),
-        library,
+        checker,
         cache,
         conversations,
         config.cascade,
@@ -108,7 +110,7 @@ def build_app(
     async def answering(_: web.Application) -> AsyncIterator[None]:
         yield
         await answers.close()
-        assistant.stop()
+        checker.stop()
 
     app = web.Application(client_max_size=config.server.max_frame_bytes)
     feedback = Feedback(database)

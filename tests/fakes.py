@@ -191,6 +191,9 @@ class FakeEmbedder:
         self.embedded += texts
         return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), self.dimensions)
 
+    async def count(self, texts: Sequence[str]) -> tuple[list[int], int]:
+        return [len(words(text)) for text in texts], 256
+
     async def stop(self) -> None:
         self.stopped = True
 

@@ -5,14 +5,13 @@ Cache, documents, model, second opinion, the passage itself: each step is there 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 
 from neuralbridge.assistant.attempt import Attempt
 from neuralbridge.assistant.cache import Cache, Found, Key, age_seconds, pieces
-from neuralbridge.assistant.citations import Citation, Citations, mark_gone
+from neuralbridge.assistant.checker import Checker
 from neuralbridge.assistant.confidence import NO_EVIDENCE, confidence_of_extract
 from neuralbridge.assistant.context import restored, stored
 from neuralbridge.assistant.draft import Draft
@@ -36,8 +35,6 @@ from neuralbridge.assistant.receipts import attempt_of, receipt_from, with_reaso
 from neuralbridge.catalog.names import Names, Target
 from neuralbridge.config import Answers, Cascade
 from neuralbridge.errors import BridgeError
-from neuralbridge.retrieval.arrays import Matrix
-from neuralbridge.retrieval.library import Library
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.types import Cancellation, Retrieval, Sampling
 
@@ -74,7 +71,7 @@ class Assistant:
         names: Names,
         models: Models,
         witness: Witness,
-        library: Library,
+        checker: Checker,
         cache: Cache,
         conversations: Conversations,
         cascade: dict[str, Cascade],
@@ -83,16 +80,11 @@ class Assistant:
         self._names = names
         self._models = models
         self._witness = witness
-        self._library = library
         self._cache = cache
         self._conversations = conversations
         self._cascade = cascade
         self._settings = settings
-        self._checker = ThreadPoolExecutor(1, "checker")
-
-    def stop(self) -> None:
-        """Nothing will be asked any more."""
-        self._checker.shutdown(cancel_futures=True)
+        self._checker = checker
 
     @property
     def ready(self) -> bool:
@@ -199,14 +191,15 @@ class Assistant:
 
     async def _answer(self, task: Task) -> AsyncGenerator[AskEvent]:
         """Let the model answer; if that is weak, another model; if that is weak too, the passage itself."""
-        model = self._models[task.target.model]
-        await model.ready()
         question, passages = task.question, task.evidence.passages
-        prompt = await model.prompts.build(
-            question.conversation, task.target.system_prompt, question.query, task.sampling.max_tokens, passages
+        model, prompt = await self._models.prompted(
+            task.target,
+            lambda model: model.prompts.build(
+                question.conversation, task.target.system_prompt, question.query, task.sampling.max_tokens, passages
+            ),
         )
-        started = replace(task.receipt, sources=prompt.sources, rag_context_used=prompt.passages)
-        async with aclosing(self._attempt(task, task.target.model, prompt)) as attempt:  # noqa: SIM117
+        started = replace(task.receipt, model_used=model.name, sources=prompt.sources, rag_context_used=prompt.passages)
+        async with aclosing(self._attempt(task, model.name, prompt)) as attempt:  # noqa: SIM117
             # The model reads the prompt while the question is committed; no text leaves before that is done.
             async with Draft(self._conversations, question, started, prompt.added) as draft:
                 yield Started()
@@ -219,7 +212,7 @@ class Assistant:
                 task.receipt = await self._checked(task, attempt)
                 if task.receipt.citations:
                     yield Cited(task.receipt.citations)
-                for improve in (self._second_opinion, self._extract):
+                for improve in (self._second_opinion, self._extract) if question.revisable else ():
                     async with aclosing(improve(task, draft)) as steps:
                         async for event in steps:
                             yield event
@@ -307,26 +300,12 @@ class Assistant:
         yield Cited(task.receipt.citations)
 
     def _attempt(self, task: Task, model: str, prompt: Prompt) -> Attempt:
-        citations = Citations(prompt.context, self._embed, self._aside)
+        citations = self._checker.citations(prompt.context)
         strength = task.evidence.strength
         return Attempt(self._models[model], prompt, task.sampling, citations, strength, task.cancellation)
 
-    async def _aside(self, work: Callable[[], Citation]) -> Citation:
-        return await asyncio.get_running_loop().run_in_executor(self._checker, work)
-
-    async def _embed(self, texts: Sequence[str]) -> Matrix | None:
-        compared = await self._library.compare(texts)
-        return compared[0] if compared else None
-
     async def _checked(self, task: Task, attempt: Attempt) -> Receipt:
-        """What an attempt came to; citations of documents that have gone meanwhile say so."""
-        receipt = await attempt.receipt(task.receipt)
-        cited_documents = [each.document_id for each in receipt.citations if each.document_id is not None]
-        if not cited_documents:
-            return receipt
-        owner = task.question.conversation.owner
-        versions = await self._library.documents.versions(owner, cited_documents)
-        return replace(receipt, citations=mark_gone(receipt.citations, versions))
+        return await self._checker.receipt(attempt, task.receipt, task.question.conversation.owner)
 
 
 async def ready_before(cancellation: Cancellation, model: LocalModel) -> bool:

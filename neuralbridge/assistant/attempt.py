@@ -10,7 +10,8 @@ from neuralbridge.assistant.confidence import Features, confidence
 from neuralbridge.assistant.events import Receipt, Tokens
 from neuralbridge.assistant.models import LocalModel
 from neuralbridge.assistant.prompt import Prompt
-from neuralbridge.types import Cancellation, Finish, Piece, Sampling
+from neuralbridge.assistant.thinking import Thinking
+from neuralbridge.types import Cancellation, Chosen, Finish, Piece, Sampling
 
 
 class Attempt:
@@ -26,11 +27,13 @@ class Attempt:
         cancellation: Cancellation,
     ) -> None:
         self.text = ""
+        self.thoughts = ""
         self.model = model.name
         self._prompt = prompt
         self._citations = citations
         self._strength = strength  # of the evidence
         self._certainty = Certainty()
+        self._thinking = Thinking(prompt.thinking)
         self._finish: Finish | None = None
         self._generation = model.engine.generate(prompt.tokens, sampling)
         cancellation.on_request(self._generation.cancel)
@@ -43,13 +46,28 @@ class Attempt:
         """What the model says, as it says it; its sentences are checked meanwhile. Raises EngineFailed."""
         async for event in self._generation:
             match event:
-                case Piece(text):
-                    self.text += text
-                    self._certainty.add(event)
-                    self._citations.grow(self.text)
-                    yield event
+                case Piece(text, tokens):
+                    yield self._take(*self._thinking.feed(text), tokens)
                 case Finish():
                     self._finish = event
+                    if any(rest := self._thinking.flush()):
+                        yield self._take(*rest, ())
+
+    def _take(self, thought: str, said: str, tokens: tuple[Chosen, ...]) -> Piece:
+        """Thoughts are no part of the answer, and count for nothing."""
+        piece = Piece(said, tokens, thought)
+        self.text += said
+        self.thoughts += thought
+        if not self._thinking.inside:
+            self._certainty.add(piece)
+            self._citations.grow(self.text)
+        return piece
+
+    @property
+    def finish(self) -> Finish:
+        """How it ended; once `pieces` has."""
+        assert self._finish is not None
+        return self._finish
 
     @property
     def ended_by(self) -> Literal["cancelled"] | None:
@@ -58,8 +76,7 @@ class Attempt:
 
     async def receipt(self, receipt: Receipt) -> Receipt:
         """What it came to: the receipt with the reason of its end, its citations and its confidence."""
-        assert self._finish is not None
-        finish = self._finish
+        finish = self.finish
         receipt = replace(
             receipt,
             model_used=self.model,

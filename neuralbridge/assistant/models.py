@@ -1,14 +1,21 @@
 """The local models: the default's is loaded at the start, the other when it is first needed."""
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import file_digest
 from pathlib import Path
 
-from neuralbridge.assistant.prompt import Prompts
+from neuralbridge.assistant.prompt import Prompt, Prompts
 from neuralbridge.assistant.template import ChatTemplate
+from neuralbridge.catalog.names import Target
 from neuralbridge.engine.engine import Engine
+from neuralbridge.errors import ModelUnusable, PromptTooLong
 from neuralbridge.store.conversations import Conversations
+
+logger = logging.getLogger(__name__)
 
 DIGEST_SECONDS = 1.0  # a question waits so long for it; of a large file it is known some seconds after the start
 
@@ -70,6 +77,14 @@ class LocalModel:
             return await asyncio.get_running_loop().run_in_executor(reader, read)
 
 
+async def fitting(model: LocalModel, build: Callable[[LocalModel], Awaitable[Prompt]]) -> Prompt:
+    """Raises PromptTooLong."""
+    prompt = await build(model)
+    if len(prompt.tokens) >= model.engine.context:
+        raise PromptTooLong(len(prompt.tokens), model.engine.context)
+    return prompt
+
+
 class Models:
     """The models by their names in the configuration."""
 
@@ -79,6 +94,35 @@ class Models:
 
     def __getitem__(self, name: str) -> LocalModel:
         return self._models[name]
+
+    async def prompted(
+        self, target: Target, build: Callable[[LocalModel], Awaitable[Prompt]]
+    ) -> tuple[LocalModel, Prompt]:
+        """The model that is to answer, loaded, with its prompt: the target's own, or one of those to fall back on.
+
+        Raises ModelUnusable when none can be loaded, PromptTooLong when the prompt fits none.
+        """
+        model = await self._first(target.model, *target.fallbacks)
+        try:
+            return model, await fitting(model, build)
+        except PromptTooLong as error:
+            for name in target.overflow:
+                roomier = await self._first(name)
+                with suppress(PromptTooLong):
+                    return roomier, await fitting(roomier, build)
+            raise error
+
+    async def _first(self, *names: str) -> LocalModel:
+        """The first of these that can be loaded. Raises ModelUnusable."""
+        for name in names[:-1]:
+            try:
+                await self[name].ready()
+            except ModelUnusable as error:
+                logger.warning("a model cannot be used, falling back", extra={"model": name, "why": str(error)})
+                continue
+            return self[name]
+        await self[names[-1]].ready()
+        return self[names[-1]]
 
     @property
     def busy(self) -> int:

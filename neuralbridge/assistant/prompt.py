@@ -3,6 +3,7 @@
 History is dropped oldest first, at message borders, and never in silence: the receipt counts what was left out.
 """
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +11,11 @@ from itertools import pairwise
 
 from neuralbridge.assistant.context import Source, restored, turn
 from neuralbridge.assistant.template import ChatTemplate, Layout, TemplateFailed
+from neuralbridge.assistant.thinking import OPENING as THINKING
+from neuralbridge.assistant.tools import NO_TOOLS, Tools, marked, supported
+from neuralbridge.assistant.tools import OPENING as TOOL_CALL
 from neuralbridge.engine.engine import Engine
-from neuralbridge.errors import PromptTooLong
+from neuralbridge.errors import InvalidParams, PromptTooLong
 from neuralbridge.store.conversations import Conversation, Conversations, Message
 from neuralbridge.types import ChatMessage
 
@@ -35,6 +39,7 @@ class Prompt:
     reused: tuple[Source, ...] = ()
     omitted: tuple[Source, ...] = ()
     context: tuple[Source, ...] = ()  # all passages in the prompt, also of earlier questions
+    thinking: bool = False  # it ends where the model is to think
 
     @property
     def passages(self) -> int:
@@ -92,6 +97,45 @@ class Prompts:
         Of `passages`, the best first, those that stand in the conversation already are not said again, and of the
         others as many go in as there is room for. Raises PromptTooLong when the question does not fit even alone.
         """
+        prompt = await self._build(conversation, system, query, max_tokens, passages, before)
+        return replace(prompt, thinking=await self._thinking())
+
+    async def given(
+        self, messages: Sequence[ChatMessage], tools: Tools = NO_TOOLS, passages: Sequence[Source] = ()
+    ) -> Prompt:
+        """The prompt of a conversation that its asker keeps: all of it. `passages` go in with its last message.
+
+        Raises InvalidParams where functions are offered to a model that cannot be told of them.
+        """
+        messages = joined(messages)
+        *earlier, last = messages
+        added: tuple[Source, ...] = ()
+        omitted: list[Source] = []
+        if passages:
+            chosen, omitted = await self._choose([*passages], earlier, last.content)
+            added = numbered(chosen, 1)
+            messages = [*earlier, replace(last, content=turn(last.content, added))]
+        if tools or any(message.calls for message in messages):
+            tokens = await self._tokens_with_tools(messages, tools)
+        else:
+            tokens = await self._tokens(messages)
+        thinking = await self._thinking() and not tools.forced
+        return Prompt(tokens, 0, added, omitted=tuple(omitted), context=added, thinking=thinking)
+
+    async def plain(self, text: str) -> Prompt:
+        """A text as the prompt, without a template: it may name control tokens."""
+        (tokens,) = await self._engine.tokenize([(text, True)])
+        return Prompt(self._begun(tokens), 0)
+
+    async def _build(
+        self,
+        conversation: Conversation,
+        system: str | None,
+        query: str,
+        max_tokens: int,
+        passages: Sequence[Source],
+        before: str | None,
+    ) -> Prompt:
         opening = [ChatMessage("system", system)] if system else []
         if not passages:
             prompt = await self._with_history(conversation, opening, ChatMessage("user", query), max_tokens, before)
@@ -205,10 +249,41 @@ class Prompts:
             return await self._tokens(without_system(messages))
         return await self._encode(layout, messages)
 
+    async def _tokens_with_tools(self, messages: list[ChatMessage], tools: Tools) -> list[int]:
+        template = self._engine.chat_template
+        if not supported(template):
+            raise InvalidParams("The model's chat template knows no tools: it cannot be offered any.", "tools")
+        await self._refuse_control_tokens(messages, tools)
+        layout = await self._template.layout_with_tools(messages, tools.shown if tools else [])
+        if tools.forced and marked(template):
+            layout = Layout((*layout.parts, f"{TOOL_CALL}\n"))
+        return await self._encode(layout, messages)
+
+    async def _refuse_control_tokens(self, messages: list[ChatMessage], tools: Tools) -> None:
+        """What functions are called and what they say stands in the template's own text: it may not steer the model."""
+        calls = [(call.name, call.arguments, call.id) for message in messages for call in message.calls]
+        answers = [message.answers for message in messages if message.answers is not None]
+        text = json.dumps([tools.shown, calls, answers], ensure_ascii=False)
+        plain, special = await self._engine.tokenize([(text, False), (text, True)])
+        if plain != special:
+            raise InvalidParams("tools must not have control tokens of the model in them.", "tools")
+
+    async def _thinking(self) -> bool:
+        """Whether the model's template opens its thoughts itself."""
+        try:
+            layout = await self._template.layout(("user",))
+        except TemplateFailed:
+            return False
+        last = layout.parts[-1]
+        return isinstance(last, str) and last.rstrip().endswith(THINKING)
+
     async def _encode(self, layout: Layout, messages: list[ChatMessage]) -> list[int]:
         # The template's own text may name control tokens; what people wrote never may.
         texts = [(part, True) if isinstance(part, str) else (messages[part].content, False) for part in layout.parts]
         tokens = [token for part in await self._engine.tokenize(texts) for token in part]
+        return self._begun(tokens)
+
+    def _begun(self, tokens: list[int]) -> list[int]:
         first = self._engine.first_token
         return tokens if first is None or tokens[:1] == [first] else [first, *tokens]
 
@@ -250,6 +325,24 @@ def messages(exchanges: list[Exchange]) -> list[ChatMessage]:
         for exchange in exchanges
         for message in (ChatMessage("user", exchange.question), ChatMessage("assistant", exchange.answer))
     ]
+
+
+def joined(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """System messages as one at the beginning, and what one side said in several messages as one.
+
+    Most templates take no other order.
+    """
+    system = "\n\n".join(message.content for message in messages if message.role == "system")
+    together = [ChatMessage("system", system)] if system else []
+    for message in messages:
+        last = together[-1] if together else None
+        if message.role == "system":
+            continue
+        if last and last.role == message.role and message.role in ("user", "assistant") and not last.calls:
+            together[-1] = replace(message, content=f"{last.content}\n\n{message.content}")
+        else:
+            together.append(message)
+    return together
 
 
 def without_system(messages: list[ChatMessage]) -> list[ChatMessage]:

@@ -11,13 +11,14 @@ import re
 import secrets
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from neuralbridge.engine.engine import Engine
 from neuralbridge.errors import EngineFailed
-from neuralbridge.types import Role
+from neuralbridge.types import ChatMessage, Role
 
 RENDER_SECONDS = 2.0
 START_SECONDS = 20.0  # a new child first has to start, on a machine that may be busy
@@ -59,7 +60,7 @@ class ChatTemplate:
         if key not in self._layouts:
             async with self._turn:
                 if key not in self._layouts:
-                    self._keep(key, await self._render(roles))
+                    self._keep(key, await self._render([ChatMessage(role, "") for role in roles], []))
         return self._layouts[key]
 
     async def stop(self) -> None:
@@ -74,18 +75,31 @@ class ChatTemplate:
             del self._layouts[next(iter(self._layouts))]
         self._layouts[key] = layout
 
-    async def _render(self, roles: tuple[Role, ...]) -> Layout:
+    async def layout_with_tools(self, messages: Sequence[ChatMessage], tools: list[dict[str, Any]]) -> Layout:
+        """The layout for messages with calls of functions in them, and for the functions offered; not kept.
+
+        What these say becomes part of the template's own text: whoever asks has made sure that it names no control
+        tokens. Raises TemplateFailed.
+        """
+        async with self._turn:
+            return await self._render([*messages], tools)
+
+    async def _render(self, messages: list[ChatMessage], tools: list[dict[str, Any]]) -> Layout:
         nonce = secrets.token_hex(16)
-        marks = [f"content{nonce}x{index}x" for index in range(len(roles))]
-        messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
-        source = self._engine.chat_template or CHATML
-        reply = await self._ask_child({"template": source, "messages": messages, **self._engine.template_tokens})
+        marks = [f"content{nonce}x{index}x" for index in range(len(messages))]
+        shown = [as_shown(message, mark) for message, mark in zip(messages, marks, strict=True)]
+        request: dict[str, Any] = {"template": self._engine.chat_template or CHATML, "messages": shown}
+        if tools:
+            request["tools"] = tools
+        reply = await self._ask_child({**request, **self._engine.template_tokens})
         if "error" in reply:
             raise TemplateFailed(f"The model's chat template failed: {reply['error']}")
         layout = cut(reply["text"], marks)
-        for index, role in enumerate(roles):
-            if index not in layout.parts and role != "system":
-                raise TemplateFailed(f"The model's chat template leaves out message {index + 1}, of the {role}.")
+        for index, message in enumerate(messages):
+            if index not in layout.parts and message.role != "system" and not message.calls:
+                raise TemplateFailed(
+                    f"The model's chat template leaves out message {index + 1}, of the {message.role}."
+                )
         return layout
 
     async def _ask_child(self, request: dict[str, object]) -> dict[str, str]:
@@ -135,6 +149,27 @@ class ChatTemplate:
                 # it says hello, so that its start is not taken for a slow template
                 await self._child.stdout.readline()
         return self._child
+
+
+def as_shown(message: ChatMessage, mark: str) -> dict[str, Any]:
+    """A message as templates take it, `mark` in the place of its content."""
+    shown: dict[str, Any] = {"role": message.role, "content": mark if message.content or not message.calls else ""}
+    if message.calls:
+        shown["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": as_object(call.arguments)}}
+            for call in message.calls
+        ]
+    if message.answers is not None:
+        shown["tool_call_id"] = message.answers
+    return shown
+
+
+def as_object(arguments: str) -> object:
+    """Templates write arguments as JSON themselves; what is none is given as it stands."""
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
 
 
 def cut(text: str, marks: list[str]) -> Layout:

@@ -24,12 +24,17 @@ def raise_exception(message: str) -> NoReturn:
     raise TemplateError(message)
 
 
+def as_json(value: object, indent: int | None = None, **_: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
 def render(request: dict[str, Any]) -> str:
     # The environment that the authors of chat templates write for (transformers' apply_chat_template)
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
     environment.globals["raise_exception"] = raise_exception
+    environment.filters["tojson"] = as_json  # jinja's own is for HTML, and escapes what models were not trained on
     environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
     source = request.pop("template")
     return environment.from_string(source).render(add_generation_prompt=True, **request)

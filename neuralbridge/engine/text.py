@@ -12,7 +12,6 @@ class TextStream:
     def __init__(self, stops: tuple[str, ...] = ()) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stops = stops
-        self._longest = max(map(len, stops), default=0)
         self._held = ""
         self.stopped = False
 
@@ -36,13 +35,15 @@ class TextStream:
             self.stopped = True
             self._held = ""
             return text[: found[1]]
-        keep = self._undecided(text)
+        keep = undecided(text, self._stops)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
-    def _undecided(self, text: str) -> int:
-        """Length of the longest end of `text` that may be the beginning of a stop string."""
-        for length in range(min(self._longest - 1, len(text)), 0, -1):
-            if any(stop.startswith(text[-length:]) for stop in self._stops):
-                return length
-        return 0
+
+def undecided(text: str, marks: tuple[str, ...]) -> int:
+    """Length of the longest end of `text` that may be the beginning of one of these marks."""
+    longest = max(map(len, marks), default=0)
+    for length in range(min(longest - 1, len(text)), 0, -1):
+        if any(mark.startswith(text[-length:]) for mark in marks):
+            return length
+    return 0

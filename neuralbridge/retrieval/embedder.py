@@ -57,6 +57,7 @@ class Embedder:
         self._waiting: list[Request] = []
         self._wake = asyncio.Event()
         self._numbers = 0
+        self._tokenizer: Any = None  # for counting only; its library takes a while to import
 
     @property
     def model(self) -> str:
@@ -100,6 +101,20 @@ class Embedder:
         self._wake.set()
         vectors: Matrix = await done
         return vectors
+
+    async def count(self, texts: Sequence[str]) -> tuple[list[int], int]:
+        """How many tokens each text has, and of how many the model reads the first."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._count, [*texts])
+
+    def _count(self, texts: list[str]) -> tuple[list[int], int]:
+        from tokenizers import Tokenizer
+
+        if self._tokenizer is None:
+            self._tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+        reads: dict[str, Any] = json.loads((self.folder / "sentence_bert_config.json").read_text("utf-8"))
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(texts)], int(reads["max_seq_length"])
 
     async def stop(self) -> None:
         if self._gathering is not None:

@@ -1,6 +1,7 @@
 """The library: everything of the user's documents, for whoever asks questions about them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from neuralbridge.database import Database
 from neuralbridge.errors import DocumentsUnavailable
@@ -13,6 +14,20 @@ from neuralbridge.retrieval.query import parse_query
 from neuralbridge.retrieval.search import Search, Searcher
 
 LOCAL = "local"  # the one owner there is without authentication
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors of texts, shape (texts, dimensions), of length 1, and the model they are of.
+
+    `tokens` were read in all; of the texts at the places `cut`, only the first `limit`.
+    """
+
+    vectors: Matrix
+    model: str
+    tokens: int
+    limit: int
+    cut: tuple[int, ...]
 
 
 class Library:
@@ -57,6 +72,14 @@ class Library:
             return await serving.embedder.embed_urgently(texts), serving.model
         except DocumentsUnavailable:
             return None
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Vectors of texts that are no documents. Raises DocumentsUnavailable."""
+        serving = await self.embeddings.serving()
+        counts, limit = await serving.embedder.count(texts)
+        vectors = await serving.embedder.embed(texts)
+        cut = tuple(place for place, count in enumerate(counts) if count > limit)
+        return Embedded(vectors, serving.embedder.folder.name, sum(min(count, limit) for count in counts), limit, cut)
 
     async def remove(self, uid: str, owner: str = LOCAL) -> None:
         """Forget a document. Raises NotFound."""

@@ -13,6 +13,7 @@ from neuralbridge.web.answers import add_answer_routes
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.knowledge import add_knowledge_routes
 from neuralbridge.web.longpoll import POLL_SESSIONS, PollSessions, longpoll
+from neuralbridge.web.v1 import add_openai_routes
 from neuralbridge.web.websocket import SOCKETS, close_sockets, websocket
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def add_routes(app: web.Application, static: Path) -> None:
     app.router.add_get("/api/proxy/health", health)
     add_knowledge_routes(app)
     add_answer_routes(app)
+    add_openai_routes(app)
     app.router.add_get("/", page)
     app.router.add_static("/static", static)
     app.middlewares.append(guard)

@@ -1,0 +1,132 @@
+"""Functions that an asker offers to the model, and the calls the model writes. Pure.
+
+Each family of models writes calls its own way, which its chat template shows. Two are understood: an object between
+<tool_call> marks (Hermes, Qwen), and an object alone (Llama 3).
+"""
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from neuralbridge.engine.text import undecided
+from neuralbridge.types import Call
+
+OPENING, CLOSING = "<tool_call>", "</tool_call>"
+Choice = Literal["none", "auto", "required"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an asker offers: functions as JSON Schema says them, and whether one of them must be called.
+
+    `choice` may be the name of the one that must be called.
+    """
+
+    functions: tuple[dict[str, Any], ...] = ()
+    choice: Choice | str = "auto"
+
+    def __bool__(self) -> bool:
+        return bool(self.functions) and self.choice != "none"
+
+    @property
+    def forced(self) -> bool:
+        return bool(self) and self.choice != "auto"
+
+    @property
+    def shown(self) -> list[dict[str, Any]]:
+        """As templates take them."""
+        return [{"type": "function", "function": function} for function in self.functions]
+
+    @property
+    def names(self) -> list[str]:
+        return [function["name"] for function in self.functions]
+
+    def schema(self) -> dict[str, Any]:
+        """Of a call to one of the functions that may be called."""
+        wanted = [f for f in self.functions if self.choice in ("auto", "required", f["name"])]
+        return {"anyOf": [call_schema(function) for function in wanted]} if len(wanted) > 1 else call_schema(wanted[0])
+
+
+NO_TOOLS = Tools()
+
+
+def call_schema(function: dict[str, Any]) -> dict[str, Any]:
+    parameters = {"type": "object", **function.get("parameters", {})}
+    return {
+        "type": "object",
+        "properties": {"name": {"const": function["name"]}, "arguments": parameters},
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
+def supported(template: str | None) -> bool:
+    """Whether a chat template shows the model the functions it is given."""
+    return template is not None and "tools" in template
+
+
+def marked(template: str | None) -> bool:
+    """Whether the model writes its calls between marks."""
+    return template is not None and OPENING in template
+
+
+class CallReader:
+    """Divides an answer into text and calls, as it grows. `forced`: it is one call and nothing else."""
+
+    def __init__(self, tools: Tools, marks: bool) -> None:
+        self.calls: list[Call] = []
+        self._tools = tools
+        self._marks = marks
+        self._text = ""
+        self._said = False
+
+    def feed(self, text: str) -> str:
+        """The text that can be shown; from where a call may have begun, it is held back."""
+        self._text += text
+        if self._tools.forced or (not self._marks and self._may_be_call()):
+            return ""
+        if not self._marks:
+            return self._release(len(self._text))
+        at = self._text.find(OPENING)
+        return self._release(at if at >= 0 else len(self._text) - undecided(self._text, (OPENING,)))
+
+    def finish(self) -> str:
+        """What was held back and is no call; then `calls` are complete."""
+        held, self._text = self._text, ""
+        if self._tools.forced or not self._marks:
+            call = read_call(held, self._tools)
+            self.calls = [call] if call else []
+            return "" if call else held
+        rest = ""
+        while OPENING in held:
+            before, _, after = held.partition(OPENING)
+            inside, _, held = after.partition(CLOSING)
+            call = read_call(inside, self._tools)
+            if call:
+                self.calls.append(call)
+                rest += before.strip()
+            else:
+                rest += before + OPENING + inside
+        return rest + (held if not self.calls else held.strip())
+
+    def _may_be_call(self) -> bool:
+        return not self._said and self._text.lstrip()[:1] in ("", "{")
+
+    def _release(self, end: int) -> str:
+        said, self._text = self._text[:end], self._text[end:]
+        self._said = self._said or bool(said)
+        return said
+
+
+def read_call(text: str, tools: Tools) -> Call | None:
+    """The call that a text is, None when it is none of a function that was offered."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict) or said.get("name") not in tools.names:
+        return None
+    arguments = said.get("arguments", said.get("parameters", {}))
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return Call(said["name"], written, f"call_{uuid.uuid4().hex[:24]}")

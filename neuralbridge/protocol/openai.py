@@ -1,0 +1,268 @@
+"""OpenAI's HTTP API as types: what clients send, what they get. The field names and values are OpenAI's.
+
+Unknown fields are ignored, as clients send many; those of OpenAI's that have no meaning here are named in a warning.
+"""
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from neuralbridge.errors import InvalidParams
+from neuralbridge.types import Params, Retrieval
+
+MAX_CHOICES = 8
+MAX_MESSAGES = 2_000
+MAX_TOOLS = 128
+MAX_INPUTS = 2_048  # texts of one embeddings request, as OpenAI has it
+UNSUPPORTED = (  # fields of OpenAI's API that would change the answer there, and do not here
+    *("audio", "best_of", "function_call", "functions", "modalities", "moderation", "prediction", "reasoning_effort"),
+    *("service_tier", "store", "verbosity", "web_search_options"),
+)
+NO_TEXTS = (
+    "input holds token ids, which only the model that made them can read. Send texts instead: in LangChain, "
+    "OpenAIEmbeddings(check_embedding_ctx_length=False)."
+)
+Received = TypeVar("Received", bound="Body")
+Text = Annotated[str, Field(max_length=4 * 1024 * 1024)]
+
+
+class Body(BaseModel):
+    """A request's body. A field that is null counts as absent."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def null_is_absent(cls, value: object) -> object:
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+class TextPart(Body):
+    type: Literal["text"]
+    text: Text
+
+
+class ImagePart(Body):
+    type: Literal["image_url", "input_audio", "file"]
+
+
+class CalledFunction(Body):
+    name: str = Field(min_length=1, max_length=200)
+    arguments: Text = "{}"  # JSON, as the model wrote it
+
+
+class ToolCall(Body):
+    """A call that the assistant made earlier."""
+
+    id: str = ""
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class Message(Body):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Text | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]] = Field(
+        "", description="a text, or a list of parts with a type"
+    )
+    tool_calls: list[ToolCall] = Field([], max_length=MAX_TOOLS)
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
+
+    @property
+    def foreign(self) -> str | None:
+        """The type of the first part that is no text."""
+        parts = self.content if isinstance(self.content, list) else []
+        return next((part.type for part in parts if isinstance(part, ImagePart)), None)
+
+
+class Function(Body):
+    name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
+    description: str = Field("", max_length=32_768)
+    parameters: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+class Tool(Body):
+    type: Literal["function"]
+    function: Function
+
+
+class NamedTool(Body):
+    type: Literal["function"]
+    function: CalledFunction
+
+
+class JsonSchema(Body):
+    name: str = ""
+    schema_: dict[str, Any] = Field({}, alias="schema")
+    strict: bool = False
+
+
+class ResponseFormat(Body):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def has_its_schema(self) -> "ResponseFormat":
+        if self.type == "json_schema" and self.json_schema is None:
+            raise ValueError("a json_schema with the type json_schema")
+        return self
+
+
+class StreamOptions(Body):
+    include_usage: bool = False
+
+
+class Choosing(Params, Body):
+    """What chat and text completions have in common: which model, how its words are chosen, and in what form."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str | None = Field(None, max_length=10_000, description="a model name")
+    stream: bool = Field(False, description="true or false")
+    stream_options: StreamOptions = Field(StreamOptions(), description="an object such as {include_usage: true}")
+    n: int = Field(1, ge=1, le=MAX_CHOICES, description=f"a whole number from 1 to {MAX_CHOICES}")
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = Field(
+        {}, max_length=1_024, description="an object of up to 1,024 token ids with numbers from -100 to 100"
+    )
+    retrieval: Retrieval | None = Field(None, description='"auto", "off" or "strict"')
+
+    @property
+    def params(self) -> Params:
+        return Params.model_construct(**{name: getattr(self, name) for name in Params.model_fields})
+
+    @property
+    def biases(self) -> tuple[tuple[int, float], ...]:
+        """Raises InvalidParams for what is no token id."""
+        for token in self.logit_bias:
+            if not token.isascii() or not token.isdecimal() or len(token) > 9:
+                raise InvalidParams(f"logit_bias must have token ids for keys, not {token[:40]!r}.")
+        return tuple((int(token), bias) for token, bias in self.logit_bias.items())
+
+
+class ChatRequest(Choosing):
+    """POST /v1/chat/completions."""
+
+    messages: list[Message] = Field(
+        min_length=1,
+        max_length=MAX_MESSAGES,
+        description=f"a list of 1 to {MAX_MESSAGES:,} messages with role and content",
+    )
+    max_completion_tokens: int | None = Field(
+        None, ge=1, le=1_000_000, description="a whole number from 1 to 1,000,000"
+    )
+    logprobs: bool = Field(False, description="true or false")
+    top_logprobs: int = Field(0, ge=0, le=20, description="a whole number from 0 to 20")
+    response_format: ResponseFormat = Field(
+        ResponseFormat(type="text"), description="an object with the type text, json_object or json_schema"
+    )
+    tools: list[Tool] = Field([], max_length=MAX_TOOLS, description=f"a list of up to {MAX_TOOLS} functions")
+    tool_choice: Literal["none", "auto", "required"] | NamedTool = Field(
+        "auto", description='"none", "auto", "required" or a function of tools'
+    )
+    parallel_tool_calls: bool = Field(True, description="true or false")
+
+    @property
+    def params(self) -> Params:
+        params = super().params
+        return params.model_copy(update={"max_tokens": self.max_completion_tokens or params.max_tokens})
+
+
+class CompletionRequest(Choosing):
+    """POST /v1/completions: the prompt goes to the model as it stands, special tokens included."""
+
+    prompt: Text | list[Text] = Field(description="a text, or a list of texts")
+    logprobs: int | None = Field(None, ge=0, le=20, description="a whole number from 0 to 20")
+    echo: bool = Field(False, description="true or false")
+    suffix: str | None = Field(None, description="a text")
+
+
+class EmbeddingsRequest(Body):
+    """POST /v1/embeddings."""
+
+    model: str | None = Field(None, max_length=10_000, description="a model name")
+    input: Text | list[Text] = Field(
+        max_length=MAX_INPUTS, description=f"a text, or a list of up to {MAX_INPUTS:,} texts"
+    )
+    encoding_format: Literal["float", "base64"] = Field("float", description='"float" or "base64"')
+    dimensions: int | None = Field(None, ge=1, le=65_536, description="a whole number from 1")
+
+    @model_validator(mode="before")
+    @classmethod
+    def are_texts(cls, value: object) -> object:
+        given = value.get("input") if isinstance(value, dict) else None
+        if isinstance(given, list) and given and isinstance(given[0], int | list):
+            raise InvalidParams(NO_TEXTS, "input")
+        return value
+
+
+def read(model: type[Received], body: object) -> Received:
+    """A request of that kind. Raises InvalidParams naming the first wrong field, its value and what it may be."""
+    if not isinstance(body, dict):
+        raise InvalidParams("The body must be an object.")
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place, value = found(body, first["loc"])
+        expected = description(model, str(place[-1])) if place else None
+        shown = "missing" if value is MISSING else shorten(repr(value))
+        raise InvalidParams(
+            f"{named(place)} must be {expected or expectation(first['msg'])}, not {shown}.", named(place)
+        ) from error
+
+
+def found(body: Any, place: tuple[str | int, ...]) -> tuple[list[str | int], Any]:
+    """The parts of a pydantic place that are in the body (others name the types it tried), and what stands there."""
+    real: list[str | int] = []
+    for part in place:
+        if isinstance(body, dict) and (part in body or part in FIELDS):
+            body = body.get(part, MISSING)
+        elif isinstance(body, list) and isinstance(part, int) and part < len(body):
+            body = body[part]
+        else:
+            continue
+        real.append(part)
+    return real, body
+
+
+def unsupported(body: dict[str, Any]) -> list[str]:
+    """The fields of a body that OpenAI knows, and that change nothing here."""
+    return [name for name in UNSUPPORTED if body.get(name) not in (None, False, "auto")]
+
+
+def named(place: list[str | int]) -> str:
+    """A place in the body as OpenAI writes it: `messages[0].role`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".") or "the body"
+
+
+def shorten(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def expectation(message: str) -> str:
+    """Pydantic's sentence as what follows "must be"."""
+    text = re.sub(r"^(Value error, |Input should be )", "", message)
+    return re.sub(r"^(\w+) should ", r"such that the \1 should ", text[:1].lower() + text[1:]).replace(
+        "field required", "given"
+    )
+
+
+def description(model: type[Body], name: str) -> str | None:
+    """What the field may be, where that is said: of the request, or of a message in it."""
+    fields = [kind.model_fields[name] for kind in (model, Message) if name in kind.model_fields]
+    return fields[0].description if fields else None
+
+
+MISSING = object()
+KINDS: tuple[type[Body], ...] = (
+    *(ChatRequest, CompletionRequest, EmbeddingsRequest, Message, ToolCall, CalledFunction, Tool, Function, NamedTool),
+    *(TextPart, ResponseFormat, StreamOptions),
+)
+FIELDS = {name for kind in KINDS for name in kind.model_fields} | {"schema"}

@@ -1,0 +1,183 @@
+"""What OpenAI's API answers, as types, and the parts of a stream.
+
+Beside OpenAI's own fields stand `citations`, `sources` and `confidence` of ours; clients ignore what they do not know.
+"""
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class Told(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PromptDetails(Told):
+    cached_tokens: int
+
+
+class Usage(Told):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails
+
+
+class ToldFunction(Told):
+    name: str
+    arguments: str
+
+
+class ToldCall(Told):
+    index: int | None = None  # in streams only
+    id: str
+    type: Literal["function"] = "function"
+    function: ToldFunction
+
+
+class Alternative(Told):
+    token: str
+    bytes: list[int] | None
+    logprob: float
+
+
+class TokenLogprob(Alternative):
+    top_logprobs: list[Alternative]
+
+
+class Logprobs(Told):
+    content: list[TokenLogprob]
+
+
+class TextLogprobs(Told):
+    """Of a text completion, in the older shape."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
+class ChatAnswer(Told):
+    role: Literal["assistant"] = "assistant"
+    content: str | None
+    refusal: None = None
+    reasoning_content: str | None = None
+    tool_calls: list[ToldCall] | None = None
+    citations: list[dict[str, Any]] | None = None
+
+
+class ChatChoice(Told):
+    index: int
+    message: ChatAnswer
+    logprobs: Logprobs | None = None
+    finish_reason: FinishReason
+
+
+class Confidence(Told):
+    score: float
+    level: str
+    reasons: list[str]
+
+
+class ChatCompletion(Told):
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: Usage
+    system_fingerprint: str
+    sources: list[dict[str, Any]] | None = None
+    confidence: Confidence | None = None
+
+
+class TextChoice(Told):
+    index: int
+    text: str
+    logprobs: TextLogprobs | None = None
+    finish_reason: FinishReason
+
+
+class TextCompletion(Told):
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: Usage
+    system_fingerprint: str
+
+
+class Embedding(Told):
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str  # base64 of little-endian float32
+
+
+class EmbeddingUsage(Told):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embeddings(Told):
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingUsage
+
+
+class ModelCard(Told):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: Literal["neuralbridge"] = "neuralbridge"
+    served: str  # the local model that answers
+    context: int | None = None  # tokens
+
+
+class ModelList(Told):
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
+class ErrorBody(Told):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorReply(Told):
+    error: ErrorBody
+
+
+class Chunks:
+    """Writes the parts of one stream. What is the same in all of them is written once: there are many."""
+
+    def __init__(self, id: str, kind: str, created: int, model: str, fingerprint: str) -> None:
+        head = {"id": id, "object": kind, "created": created, "model": model, "system_fingerprint": fingerprint}
+        self._head = json.dumps(head)[:-1]
+
+    def text(self, index: int, text: str) -> bytes:
+        """A part of a chat answer: the one there are most of."""
+        delta = f'"choices":[{{"index":{index},"delta":{{"content":{json.dumps(text, ensure_ascii=False)}}}'
+        return f'data: {self._head},{delta},"logprobs":null,"finish_reason":null}}]}}\n\n'.encode()
+
+    def choice(self, index: int, finish_reason: str | None = None, **fields: Any) -> bytes:
+        """A choice with the fields given."""
+        return self.part(choices=[{"index": index, **fields, "finish_reason": finish_reason}])
+
+    def part(self, **fields: Any) -> bytes:
+        return f"data: {self._head},{json.dumps(fields)[1:]}\n\n".encode()
+
+
+def failure(error: ErrorReply) -> bytes:
+    """An error in the middle of a stream."""
+    return f"data: {error.model_dump_json()}\n\n".encode()
+
+
+DONE = b"data: [DONE]\n\n"

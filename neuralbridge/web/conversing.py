@@ -1,0 +1,133 @@
+"""A chat request with the header x-neuralbridge-session.
+
+Its last message is a question in a conversation of ours, which is stored, and the same as on the channel.
+"""
+
+import asyncio
+from typing import Literal
+
+from aiohttp import web
+
+from neuralbridge.assistant.answers import Answer
+from neuralbridge.assistant.events import Answered, AnswerEvent, Failed, Question, Queued, Receipt, Text
+from neuralbridge.errors import InvalidParams
+from neuralbridge.protocol import openai_replies as replies
+from neuralbridge.protocol.openai import ChatRequest
+from neuralbridge.protocol.requests import LONGEST_QUERY, LONGEST_SESSION_ID
+from neuralbridge.retrieval.library import LOCAL
+from neuralbridge.store.conversations import Conversation
+from neuralbridge.web.keys import SERVICES
+from neuralbridge.web.openai import model_headers, told
+from neuralbridge.web.parts import as_told, closing_part, confidence_of, usage
+from neuralbridge.web.streaming import Heading, streaming
+
+SESSION = "x-neuralbridge-session"
+ALONE = ("tools", "response_format", "n", "logprobs", "logit_bias")  # not in a conversation of ours
+
+
+class Hearer:
+    """Takes down an answer's events for a request that waits for them."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[AnswerEvent] = asyncio.Queue()  # bounded by the answer's length
+
+    def hear(self, answer: Answer, seq: int | None, event: AnswerEvent) -> None:  # noqa: ARG002  # as Listener has it
+        self.events.put_nowait(event)
+
+
+async def converse(request: web.Request, wanted: ChatRequest, headers: dict[str, str]) -> web.StreamResponse:
+    """Ask in the conversation. A client that hangs up stops its answer. Raises InvalidRequest, Overloaded and what
+    answering raises.
+    """
+    services = request.app[SERVICES]
+    question = question_of(wanted, request.headers[SESSION])
+    target = services.names.resolve(wanted.model)
+    headers |= model_headers(target, target.model)
+    heading = Heading("chatcmpl", "chat.completion", target.echo)
+    hearer = Hearer()
+    answer = services.answers.ask(question, hearer)
+    try:
+        if wanted.stream:
+            return await stream(request, wanted, hearer, heading, headers)
+        return await whole(hearer, heading, headers)
+    finally:
+        if not answer.done:
+            services.answers.stop(question.conversation, answer.id)
+        services.answers.drop(hearer, question.conversation)
+
+
+def question_of(wanted: ChatRequest, session: str) -> Question:
+    """Raises InvalidParams."""
+    if not 1 <= len(session) <= LONGEST_SESSION_ID:
+        raise InvalidParams(f"{SESSION} must have 1 to {LONGEST_SESSION_ID} characters.", SESSION)
+    given = {name for name in ALONE if name in wanted.model_fields_set}
+    if given - {"n"} or wanted.n != 1:
+        first = min(given)
+        raise InvalidParams(f"{first} must not be given together with {SESSION}.", first)
+    query = wanted.messages[-1].text
+    if wanted.messages[-1].role != "user" or not query.strip() or len(query) > LONGEST_QUERY:
+        raise InvalidParams(
+            f"messages must end with a question of the user's, of 1 to {LONGEST_QUERY:,} characters.", "messages"
+        )
+    return Question(
+        Conversation(LOCAL, session),
+        query,
+        wanted.model or None,
+        wanted.params,
+        {"via": "/v1"},
+        wanted.stream,
+        wanted.retrieval,
+        revisable=not wanted.stream,
+    )
+
+
+async def whole(hearer: Hearer, heading: Heading, headers: dict[str, str]) -> web.Response:
+    while True:
+        match await hearer.events.get():
+            case Answered(text, receipt):
+                answer = replies.ChatAnswer(content=text, citations=as_told(receipt.citations) or None)
+                choice = replies.ChatChoice(index=0, message=answer, finish_reason=reason_of(receipt))
+                completion = replies.ChatCompletion(
+                    **heading.fields,
+                    choices=[choice],
+                    usage=usage(receipt.tokens),
+                    sources=as_told(receipt.sources) or None,
+                    confidence=confidence_of(receipt),
+                )
+                return told(completion, headers=headers)
+            case Failed(error):
+                raise error
+            case _:  # not for somebody who waits for the whole
+                pass
+
+
+async def stream(
+    request: web.Request, wanted: ChatRequest, hearer: Hearer, heading: Heading, headers: dict[str, str]
+) -> web.StreamResponse:
+    """A question that is refused before it begins gets a status; one that fails later, an error in the stream."""
+    first = await hearer.events.get()
+    while isinstance(first, Queued):
+        first = await hearer.events.get()
+    if isinstance(first, Failed):
+        raise first.error
+    chunks = heading.chunks("chat.completion.chunk")
+    async with streaming(request, headers) as events:
+        await events.send(chunks.choice(0, delta={"role": "assistant", "content": ""}))
+        while True:
+            match await hearer.events.get():
+                case Text(text):
+                    await events.send(chunks.text(0, text))
+                case Answered(_, receipt):
+                    await events.send(chunks.part(**closing_part(receipt, 0, reason_of(receipt))))
+                    if wanted.stream_options.include_usage:
+                        await events.send(chunks.part(choices=[], usage=usage(receipt.tokens).model_dump()))
+                    break
+                case Failed(error):
+                    raise error
+                case _:  # has no words in OpenAI's streams
+                    pass
+    return events.response
+
+
+def reason_of(receipt: Receipt) -> Literal["stop", "length"]:
+    return "length" if receipt.finish_reason == "length" else "stop"

@@ -1,0 +1,107 @@
+"""Server-sent events as OpenAI's clients read them."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from neuralbridge import __version__
+from neuralbridge.assistant.completions import Choice
+from neuralbridge.errors import BridgeError
+from neuralbridge.protocol.openai_replies import DONE, Chunks, failure
+from neuralbridge.types import Piece
+from neuralbridge.web.openai import as_openai
+
+STALLED_SECONDS = 60.0  # a reader that takes nothing for so long is given up
+FINGERPRINT = f"neuralbridge-{__version__}"
+INTERLEAVED = 64  # pieces of several choices on their way into one stream
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What all parts of one answer begin with."""
+
+    prefix: str
+    kind: str
+    model: str
+    created: int = field(default_factory=lambda: int(time.time()))
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        id = f"{self.prefix}-{self.id}"
+        return {"id": id, "created": self.created, "model": self.model, "system_fingerprint": FINGERPRINT}
+
+    def chunks(self, kind: str) -> Chunks:
+        return Chunks(f"{self.prefix}-{self.id}", kind, self.created, self.model, FINGERPRINT)
+
+
+class Stream:
+    """One client's stream."""
+
+    def __init__(self, response: web.StreamResponse) -> None:
+        self.response = response
+
+    async def send(self, data: bytes) -> None:
+        """Raises TimeoutError when the client takes nothing any more, ConnectionResetError when it is gone."""
+        async with asyncio.timeout(STALLED_SECONDS):
+            await self.response.write(data)
+
+
+@asynccontextmanager
+async def streaming(request: web.Request, headers: dict[str, str]) -> AsyncIterator[Stream]:
+    """A stream that has begun; it ends with [DONE], or with the error that ends it: the status has been sent by then."""
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+            hdrs.CACHE_CONTROL: "no-store",
+            "X-Accel-Buffering": "no",  # tells proxies to pass parts on as they come
+            **headers,
+        }
+    )
+    await response.prepare(request)
+    stream = Stream(response)
+    try:
+        yield stream
+        await stream.send(DONE)
+    except BridgeError as error:
+        await stream.send(failure(as_openai(error)))
+    await response.write_eof()
+
+
+async def interleaved(choices: Sequence[Choice]) -> AsyncGenerator[tuple[int, Piece | None]]:
+    """The pieces of several answers as they come, each with its place; None where one has ended. Raises EngineFailed."""
+    heard: asyncio.Queue[tuple[int, Piece | Exception | None]] = asyncio.Queue(INTERLEAVED)
+
+    async def listen(place: int, choice: Choice) -> None:
+        try:
+            async for piece in choice.pieces():
+                await heard.put((place, piece))
+            await heard.put((place, None))
+        except Exception as error:  # it is the reader's, who raises it
+            await heard.put((place, error))
+
+    if len(choices) == 1:  # nothing to interleave: no detour for the many streams of one answer
+        async with aclosing(choices[0].pieces()) as pieces:
+            async for piece in pieces:
+                yield 0, piece
+        yield 0, None
+        return
+    listeners = [asyncio.create_task(listen(place, choice)) for place, choice in enumerate(choices)]
+    try:
+        left = len(choices)
+        while left:
+            place, piece = await heard.get()
+            if isinstance(piece, Exception):
+                raise piece
+            left -= piece is None
+            yield place, piece
+    finally:
+        for listener in listeners:
+            listener.cancel()
+        await asyncio.gather(*listeners, return_exceptions=True)

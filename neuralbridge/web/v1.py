@@ -1,0 +1,33 @@
+"""The routes of OpenAI's API."""
+
+from aiohttp import hdrs, web
+
+from neuralbridge.web.completions import chat, text
+from neuralbridge.web.openai import (
+    Handler,
+    allow_origin,
+    embeddings,
+    model,
+    models,
+    nothing_here,
+    openai,
+    preflight,
+    resolve,
+)
+
+V1: tuple[tuple[str, str, Handler], ...] = (
+    (hdrs.METH_GET, "models", models),
+    (hdrs.METH_GET, "models/resolve", resolve),
+    (hdrs.METH_GET, "models/{name:.+}", model),
+    (hdrs.METH_POST, "chat/completions", chat),
+    (hdrs.METH_POST, "completions", text),
+    (hdrs.METH_POST, "embeddings", embeddings),
+)
+
+
+def add_openai_routes(app: web.Application) -> None:
+    for method, path, handler in V1:
+        app.router.add_route(method, f"/v1/{path}", openai(handler))
+    app.router.add_route(hdrs.METH_OPTIONS, "/v1/{path:.*}", preflight)
+    app.router.add_route(hdrs.METH_ANY, "/v1/{path:.*}", openai(nothing_here))
+    app.on_response_prepare.append(allow_origin)

@@ -175,7 +175,7 @@ class Completions:
         return Reply(target, model, receipt, wish, [], no_evidence(query, evidence.nearest))
 
     async def receipt(self, reply: Reply, choice: Choice) -> Receipt:
-        """What one of the answers came to, once it has ended. Raises EngineFailed where it is not of the wanted form."""
+        """What one of the answers came to, once it has ended. Raises EngineFailed: it is not of the wanted form."""
         wish = reply.wish
         if wish.structured and choice.finish_reason == "stop" and (why := violation(wish.schema, choice.text)):
             raise EngineFailed(f"The answer is not what response_format asks for: {why}.")

@@ -182,7 +182,7 @@ async def stream_chat(
                     await stream.send(chunk)
                 continue
             choice = reply.choices[index]
-                for place, call in enumerate(choice.calls):
+            for place, call in enumerate(choice.calls):
                 delta = {"tool_calls": [called(call, place).model_dump()]}
                 await stream.send(chunks.choice(index, delta=delta, logprobs=None))
             receipt = await completions.receipt(reply, choice)

@@ -55,7 +55,7 @@ class Stream:
 
 @asynccontextmanager
 async def streaming(request: web.Request, headers: dict[str, str]) -> AsyncIterator[Stream]:
-    """A stream that has begun; it ends with [DONE], or with the error that ends it: the status has been sent by then."""
+    """A stream that has begun; it ends with [DONE], or with the error that ends it: its status was sent long ago."""
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
@@ -75,7 +75,7 @@ async def streaming(request: web.Request, headers: dict[str, str]) -> AsyncItera
 
 
 async def interleaved(choices: Sequence[Choice]) -> AsyncGenerator[tuple[int, Piece | None]]:
-    """The pieces of several answers as they come, each with its place; None where one has ended. Raises EngineFailed."""
+    """The pieces of several answers as they come, with their places; None where one has ended. Raises EngineFailed."""
     heard: asyncio.Queue[tuple[int, Piece | Exception | None]] = asyncio.Queue(INTERLEAVED)
 
     async def listen(place: int, choice: Choice) -> None:
@@ -83,7 +83,7 @@ async def interleaved(choices: Sequence[Choice]) -> AsyncGenerator[tuple[int, Pi
             async for piece in choice.pieces():
                 await heard.put((place, piece))
             await heard.put((place, None))
-        except Exception as error:  # it is the reader's, who raises it
+        except Exception as error:  # noqa: BLE001  # it is the reader's, who raises it
             await heard.put((place, error))
 
     if len(choices) == 1:  # nothing to interleave: no detour for the many streams of one answer
@@ -96,11 +96,11 @@ async def interleaved(choices: Sequence[Choice]) -> AsyncGenerator[tuple[int, Pi
     try:
         left = len(choices)
         while left:
-            place, piece = await heard.get()
-            if isinstance(piece, Exception):
-                raise piece
-            left -= piece is None
-            yield place, piece
+            place, told = await heard.get()
+            if isinstance(told, Exception):
+                raise told
+            left -= told is None
+            yield place, told
     finally:
         for listener in listeners:
             listener.cancel()

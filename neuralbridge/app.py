@@ -11,7 +11,9 @@ from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
 from neuralbridge.assistant.cache import Cache
 from neuralbridge.assistant.checker import Checker
+from neuralbridge.assistant.completions import Completions
 from neuralbridge.assistant.evidence import Witness
+from neuralbridge.assistant.metrics import Metrics
 from neuralbridge.assistant.models import LocalModel, Models
 from neuralbridge.catalog.names import Names
 from neuralbridge.config import Config
@@ -73,17 +75,21 @@ def build_app(
     cached = CachedAnswers(database, config.cache.entries, config.cache.hours)
     cache = Cache(cached, conversations, config.cache, library.compare)
     checker = Checker(library)
+    metrics = Metrics()
+    names, witness = Names(config), Witness(library, config.documents, metrics)
     assistant = Assistant(
-        Names(config),
+        names,
         models,
-        Witness(library, config.documents),
+        witness,
         checker,
         cache,
         conversations,
         config.cascade,
         config.answers,
     )
-    answers = Answers(assistant, config.limits)
+    answers = Answers(assistant, config.limits, metrics)
+    completions = Completions(names, models, witness, checker, metrics)
+    watch(metrics, models, answers)
 
     async def storage(_: web.Application) -> AsyncIterator[None]:
         with claim(data):
@@ -108,19 +114,40 @@ def build_app(
         await library.stop()
 
     async def answering(_: web.Application) -> AsyncIterator[None]:
+        lag = asyncio.create_task(metrics.watch_loop())
         yield
+        lag.cancel()
         await answers.close()
         checker.stop()
 
     app = web.Application(client_max_size=config.server.max_frame_bytes)
     feedback = Feedback(database)
     app[SERVICES] = Services(
-        config, assistant, answers, conversations, Doors(config.server.port), library, cached, feedback
+        config=config,
+        names=names,
+        models=models,
+        assistant=assistant,
+        answers=answers,
+        completions=completions,
+        conversations=conversations,
+        doors=Doors(config.server.port),
+        library=library,
+        cached=cached,
+        feedback=feedback,
+        metrics=metrics,
     )
     app[MODELS] = models
     app.cleanup_ctx.extend([storage, documents, model, answering])
     add_routes(app, ROOT / "static")
     return app
+
+
+def watch(metrics: Metrics, models: Models, answers: Answers) -> None:
+    """What metrics read of the rest."""
+    metrics.watch("answers_under_way", "Answers being made or waiting, of conversations.", lambda: answers.under_way)
+    metrics.watch("questions_waiting", "Questions behind others of their conversations.", lambda: answers.waiting)
+    metrics.watch("slots", "Sequences that the loaded models take at once.", lambda: models.slots)
+    metrics.watch("sequences", "Sequences being computed or waiting for a slot.", lambda: models.busy)
 
 
 def build_library(

@@ -47,7 +47,7 @@ async def record(
         file.writelines(json.dumps(line) + "\n" for line in kept)
         file.flush()
         services = app[SERVICES]
-        witness = Witness(services.library, services.config.documents)
+        witness = Witness(services.library, services.config.documents, services.metrics)
         ask = Asking(model, services.config.models[name], witness, retrieval, iter(left), file, made_by, len(left))
         async with asyncio.TaskGroup() as tasks:
             for _ in range(AT_ONCE):

@@ -26,6 +26,7 @@ from neuralbridge.assistant.events import (
     Superseded,
     Text,
 )
+from neuralbridge.assistant.metrics import Metrics, Timing
 from neuralbridge.config import Limits
 from neuralbridge.errors import BridgeError, Overloaded
 from neuralbridge.store.conversations import Conversation
@@ -103,12 +104,18 @@ class Line:
 class Answers:
     """The registry: takes questions, answers those of one conversation in turn, and keeps what ended for a while."""
 
-    def __init__(self, assistant: Assistant, limits: Limits) -> None:
+    def __init__(self, assistant: Assistant, limits: Limits, metrics: Metrics) -> None:
         self._assistant = assistant
         self._limits = limits
+        self._metrics = metrics
         self._lines: dict[Conversation, Line] = {}
         self._kept: OrderedDict[str, Answer] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """Questions behind others of their conversations."""
+        return sum(len(line.waiting) for line in self._lines.values())
 
     @property
     def under_way(self) -> int:
@@ -225,18 +232,27 @@ class Answers:
 
     async def _answer(self, answer: Answer, line: Line | None = None) -> None:
         """Answer, then let the next in line have its turn."""
+        timing = Timing()
         try:
             async with aclosing(self._assistant.ask(answer.question, answer.cancellation)) as events:
                 async for event in events:
                     answer.publish(event)
+                    if isinstance(event, Text):
+                        timing.spoke()
+                    elif isinstance(event, Answered):
+                        self._metrics.answered(event.receipt, timing)
         except BridgeError as error:
-            answer.publish(Failed(error))
+            self._fail(answer, error)
         except Exception as error:
             logger.exception("an answer failed", extra={"answer": answer.id})
-            answer.publish(Failed(error))
+            self._fail(answer, error)
         self._keep(answer)
         if line is not None:
             self._advance(answer.question.conversation, line)
+
+    def _fail(self, answer: Answer, error: Exception) -> None:
+        self._metrics.failed(type(error).__name__)
+        answer.publish(Failed(error))
 
     def _advance(self, conversation: Conversation, line: Line) -> None:
         line.running = None

@@ -10,6 +10,7 @@ from neuralbridge.assistant.checker import Checker
 from neuralbridge.assistant.confidence import NO_EVIDENCE
 from neuralbridge.assistant.events import Receipt
 from neuralbridge.assistant.evidence import Evidence, Witness, no_evidence
+from neuralbridge.assistant.metrics import Metrics, Timing
 from neuralbridge.assistant.models import LocalModel, Models
 from neuralbridge.assistant.prompt import Prompt
 from neuralbridge.assistant.tools import NO_TOOLS, CallReader, Tools, marked
@@ -40,15 +41,18 @@ class Wish:
 class Choice:
     """One answer under way: what it says, then the functions that it calls."""
 
-    def __init__(self, attempt: Attempt, reader: CallReader | None) -> None:
+    def __init__(self, attempt: Attempt, reader: CallReader | None, timing: Timing) -> None:
         self.attempt = attempt
         self.text = ""
         self.calls: list[Call] = []
+        self.timing = timing
         self._reader = reader
 
     async def pieces(self) -> AsyncGenerator[Piece]:
         """Its text as it comes, without its calls. Raises EngineFailed."""
         async for piece in self.attempt.pieces():
+            if piece.text or piece.thought:
+                self.timing.spoke()
             text = self._reader.feed(piece.text) if self._reader else piece.text
             self.text += text
             yield replace(piece, text=text)
@@ -84,7 +88,8 @@ class Reply:
 class Completions:
     """Goes on with conversations and texts."""
 
-    def __init__(self, names: Names, models: Models, witness: Witness, checker: Checker) -> None:
+    def __init__(self, names: Names, models: Models, witness: Witness, checker: Checker, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._names = names
         self._models = models
         self._witness = witness
@@ -136,6 +141,7 @@ class Completions:
 
     async def _begin(self, target: Target, wish: Wish, tools: Tools, evidence: Evidence, build: Build) -> Reply:
         """Have the model ready that is to answer, and let it begin on each choice."""
+        timing = Timing()
         model, prompt = await self._models.prompted(target, build)
         sampling = await self._sampling(target, wish, tools, model)
         reply = Reply(target, model, receipt_of(target, model), wish, [])
@@ -145,7 +151,7 @@ class Completions:
                 citations = self._checker.citations(prompt.context)
                 attempt = Attempt(model, prompt, seeded, citations, evidence.strength, Cancellation())
                 reader = CallReader(tools, marked(model.engine.chat_template)) if tools else None
-                reply.choices.append(Choice(attempt, reader))
+                reply.choices.append(Choice(attempt, reader, timing))
         except BaseException:
             await reply.aclose()
             raise
@@ -179,7 +185,9 @@ class Completions:
         wish = reply.wish
         if wish.structured and choice.finish_reason == "stop" and (why := violation(wish.schema, choice.text)):
             raise EngineFailed(f"The answer is not what response_format asks for: {why}.")
-        return await self._checker.receipt(choice.attempt, reply.receipt, LOCAL)
+        receipt = await self._checker.receipt(choice.attempt, reply.receipt, LOCAL)
+        self._metrics.answered(receipt, choice.timing)
+        return receipt
 
 
 async def plain(text: str, model: LocalModel) -> Prompt:

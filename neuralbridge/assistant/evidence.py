@@ -6,6 +6,7 @@ from neuralbridge.assistant.answerable import answerable
 from neuralbridge.assistant.context import Source, source_of
 from neuralbridge.assistant.curves import curves
 from neuralbridge.assistant.language import in_portuguese
+from neuralbridge.assistant.metrics import Metrics
 from neuralbridge.config import Documents
 from neuralbridge.errors import DocumentsUnavailable
 from neuralbridge.retrieval.library import LOCAL, Library
@@ -51,8 +52,9 @@ class Evidence:
 class Witness:
     """Asks the library on behalf of a question."""
 
-    def __init__(self, library: Library, settings: Documents) -> None:
+    def __init__(self, library: Library, settings: Documents, metrics: Metrics) -> None:
         self._library = library
+        self._metrics = metrics
         self._settings = settings
 
     @property
@@ -81,7 +83,8 @@ class Witness:
         return found
 
     async def _search(self, query: str, owner: str, patient: bool) -> Evidence:
-        search = await self._library.search(query, PASSAGES, owner, signs=False, patient=patient)
+        with self._metrics.searching():
+            search = await self._library.search(query, PASSAGES, owner, signs=False, patient=patient)
         results = search.results
         best = results[0].score if results else 0.0
         threshold = max(self._settings.threshold, best - SAME_SUBJECT)

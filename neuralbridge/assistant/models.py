@@ -125,6 +125,11 @@ class Models:
         return self[names[-1]]
 
     @property
+    def slots(self) -> int:
+        """Sequences that the loaded models take at once."""
+        return sum(model.engine.slots for model in self._models.values() if model.loaded)
+
+    @property
     def busy(self) -> int:
         return sum(model.busy for model in self._models.values())
 

@@ -108,6 +108,11 @@ class Engine:
         return self._runner.cells
 
     @property
+    def slots(self) -> int:
+        """Sequences computed at once."""
+        return self._runner.slots
+
+    @property
     def chat_template(self) -> str | None:
         return self._runner.chat_template
 

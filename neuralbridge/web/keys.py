@@ -1,11 +1,16 @@
 """The doorway from handlers to the object graph that `app.py` builds."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
+from neuralbridge.assistant.completions import Completions
+from neuralbridge.assistant.metrics import Metrics
+from neuralbridge.assistant.models import Models
+from neuralbridge.catalog.names import Names
 from neuralbridge.config import Config
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.library import Library
@@ -19,13 +24,18 @@ class Services:
     """What handlers may use. `doors` is known once the server listens: it has the port."""
 
     config: Config
+    names: Names
+    models: Models
     assistant: Assistant
     answers: Answers
+    completions: Completions
     conversations: Conversations
     doors: Doors
     library: Library
     cached: CachedAnswers
     feedback: Feedback
+    metrics: Metrics
+    started_at: int = field(default_factory=lambda: int(time.time()))  # Unix time
 
 
 SERVICES = web.AppKey("services", Services)

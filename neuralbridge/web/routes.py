@@ -43,6 +43,7 @@ def add_routes(app: web.Application, static: Path) -> None:
     for path in ["/socket/longpoll", "/socket/longpoll/"]:
         app.router.add_route(hdrs.METH_ANY, path, longpoll)
     app.router.add_get("/api/proxy/health", health)
+    app.router.add_get("/metrics", metrics)
     add_knowledge_routes(app)
     add_answer_routes(app)
     add_openai_routes(app)
@@ -70,6 +71,11 @@ async def health(request: web.Request) -> web.Response:
         "outgoing_connections": attempts(),
     }
     return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    headers = {hdrs.CONTENT_TYPE: "text/plain; version=0.0.4; charset=utf-8", hdrs.CACHE_CONTROL: "no-store"}
+    return web.Response(body=request.app[SERVICES].metrics.text(), headers=headers)
 
 
 @web.middleware

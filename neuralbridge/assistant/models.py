@@ -95,6 +95,11 @@ class Models:
     def __getitem__(self, name: str) -> LocalModel:
         return self._models[name]
 
+    def context(self, name: str) -> int | None:
+        """The tokens that a model's prompt and answer may have together; None while it is not loaded."""
+        model = self._models.get(name)
+        return model.engine.context if model is not None and model.loaded else None
+
     async def prompted(
         self, target: Target, build: Callable[[LocalModel], Awaitable[Prompt]]
     ) -> tuple[LocalModel, Prompt]:

@@ -6,8 +6,9 @@ Beside OpenAI's own fields stand `citations`, `sources` and `confidence` of ours
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
+COMPACT = (",", ":")
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
@@ -64,10 +65,15 @@ class TextLogprobs(Told):
 class ChatAnswer(Told):
     role: Literal["assistant"] = "assistant"
     content: str | None
-    refusal: None = None
     reasoning_content: str | None = None
     tool_calls: list[ToldCall] | None = None
     citations: list[dict[str, Any]] | None = None
+
+    @model_serializer(mode="wrap")
+    def content_stays(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is absent is left out, but for the content, which is null beside calls."""
+        told: dict[str, Any] = serialize(self)
+        return {"role": self.role, "content": self.content, **{k: v for k, v in told.items() if v is not None}}
 
 
 class ChatChoice(Told):
@@ -160,7 +166,7 @@ class Chunks:
 
     def __init__(self, id: str, kind: str, created: int, model: str, fingerprint: str) -> None:
         head = {"id": id, "object": kind, "created": created, "model": model, "system_fingerprint": fingerprint}
-        self._head = json.dumps(head)[:-1]
+        self._head = json.dumps(head, separators=COMPACT)[:-1]
 
     def text(self, index: int, text: str) -> bytes:
         """A part of a chat answer: the one there are most of."""
@@ -172,7 +178,7 @@ class Chunks:
         return self.part(choices=[{"index": index, **fields, "finish_reason": finish_reason}])
 
     def part(self, **fields: Any) -> bytes:
-        return f"data: {self._head},{json.dumps(fields)[1:]}\n\n".encode()
+        return f"data: {self._head},{json.dumps(fields, separators=COMPACT)[1:]}\n\n".encode()
 
 
 def failure(error: ErrorReply) -> bytes:

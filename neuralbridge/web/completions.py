@@ -51,7 +51,7 @@ async def text(request: web.Request) -> web.StreamResponse:
         before = [prompt if wanted.echo else "" for prompt in prompts for _ in range(wanted.n)]
         if wanted.stream:
             return await stream_text(request, wanted, reply, heading, headers, before)
-        return told(await whole_text(wanted, reply, heading, before), headers=headers)
+        return told(await whole_text(request, wanted, reply, heading, before), headers=headers)
 
 
 @asynccontextmanager
@@ -151,11 +151,13 @@ def whole(
 
 
 async def whole_text(
-    wanted: CompletionRequest, reply: Reply, heading: Heading, before: list[str]
+    request: web.Request, wanted: CompletionRequest, reply: Reply, heading: Heading, before: list[str]
 ) -> replies.TextCompletion:
+    completions = request.app[SERVICES].completions
     choices = []
     for index, choice in enumerate(reply.choices):
         pieces = [piece async for piece in choice.pieces()]
+        await completions.receipt(reply, choice)
         logprobs = text_logprobs(reply, pieces) if wanted.logprobs is not None else None
         said, reason = before[index] + choice.text, choice.finish_reason
         choices.append(replies.TextChoice(index=index, text=said, logprobs=logprobs, finish_reason=reason))
@@ -213,6 +215,7 @@ async def stream_text(
     headers: dict[str, str],
     before: list[str],
 ) -> web.StreamResponse:
+    completions = request.app[SERVICES].completions
     chunks = heading.chunks("text_completion")
     async with streaming(request, headers) as stream:
         for index, prompt in enumerate(before):
@@ -220,6 +223,7 @@ async def stream_text(
                 await stream.send(chunks.choice(index, text=prompt, logprobs=None))
         async for index, piece in interleaved(reply.choices):
             if piece is None:
+                await completions.receipt(reply, reply.choices[index])
                 reason = reply.choices[index].finish_reason
                 await stream.send(chunks.choice(index, reason, text="", logprobs=None))
             elif piece.text or wanted.logprobs is not None:

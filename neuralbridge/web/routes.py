@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 
 from neuralbridge import __version__
 from neuralbridge.offline import attempts
+from neuralbridge.protocol.openapi import document
 from neuralbridge.web.answers import add_answer_routes
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.knowledge import add_knowledge_routes
@@ -44,6 +45,7 @@ def add_routes(app: web.Application, static: Path) -> None:
         app.router.add_route(hdrs.METH_ANY, path, longpoll)
     app.router.add_get("/api/proxy/health", health)
     app.router.add_get("/metrics", metrics)
+    app.router.add_get("/openapi.json", openapi)
     add_knowledge_routes(app)
     add_answer_routes(app)
     add_openai_routes(app)
@@ -71,6 +73,10 @@ async def health(request: web.Request) -> web.Response:
         "outgoing_connections": attempts(),
     }
     return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+async def openapi(_: web.Request) -> web.Response:
+    return web.json_response(document(__version__), headers={hdrs.CACHE_CONTROL: "no-cache"})
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -141,7 +141,7 @@ class Choosing(Params, Body):
         """Raises InvalidParams for what is no token id."""
         for token in self.logit_bias:
             if not token.isascii() or not token.isdecimal() or len(token) > 9:
-                raise InvalidParams(f"logit_bias must have token ids for keys, not {token[:40]!r}.")
+                raise InvalidParams(f"logit_bias must have token ids for keys, not {token[:40]!r}.", "logit_bias")
         return tuple((int(token), bias) for token, bias in self.logit_bias.items())
 
 

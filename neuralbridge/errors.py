@@ -5,6 +5,7 @@ BridgeError
 │   ├── InvalidQuery        ... its text
 │   │   └── QueryTooLong
 │   ├── InvalidParams       ... one of its parameters
+│   │   └── SchemaRefused   ... the JSON Schema that the answer is to conform to
 │   ├── ModelNotFound       ... the model it names
 │   ├── PromptTooLong       ... it does not fit the model's context
 │   ├── NotFound            ... there is no such document or job
@@ -45,6 +46,10 @@ class InvalidParams(InvalidRequest):
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
         self.param = param
+
+
+class SchemaRefused(InvalidParams):
+    """No answer can be held to this JSON Schema: it is wrong, too large, or uses keywords that are not supported."""
 
 
 class ModelNotFound(InvalidRequest):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -34,9 +34,18 @@ class ChatMessage:
     answers: str | None = None
 
 
+class Grammar(Protocol):
+    """What an answer has to conform to, made ready by the engine of one model and good for that one alone."""
+
+    schema: str  # JSON Schema
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen. The values 1.0 and 0.0 of the penalties switch them off."""
+    """How the next token is chosen. The values 1.0 and 0.0 of the penalties switch them off.
+
+    The last three say more than people write in Params: token ids and grammars are those of one model.
+    """
 
     temperature: float = 0.3
     top_p: float = 0.95
@@ -50,7 +59,7 @@ class Sampling:
     max_tokens: int = 1024
     logit_bias: tuple[tuple[int, float], ...] = ()  # token ids, and what is added to their logits
     top_logprobs: int = 0  # of the likeliest tokens that are told with each
-    grammar: Any = None  # of the engine's, that the answer has to conform to
+    grammar: Grammar | None = None  # of Engine.grammar
 
 
 Stop = Annotated[str, Field(min_length=1, max_length=64)]
@@ -85,7 +94,10 @@ class Params(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A token the model chose. `logprob` is its natural logarithm under the raw softmax, before any sampling rule."""
+    """A token the model chose. `logprob` is its natural logarithm under the raw softmax, before any sampling rule.
+
+    `top` has the likeliest tokens and theirs, best first. The chosen one need not be among them.
+    """
 
     token: int
     logprob: float

@@ -25,6 +25,7 @@ GATE_SECONDS = 30.0
 
 
 class FakeVocabulary:
+    size = 258
     first: int | None = None
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
@@ -133,7 +134,12 @@ class FakeRunner:
     def choose(self, samplers: list[Sampler]) -> list[Chosen]:
         assert len(samplers) == len(self._outputs)
         assert not any(isinstance(sampler, FakeSampler) and sampler.closed for sampler in samplers)
-        return [Chosen(self._next(self._cache[slot]), self.logprob) for slot in self._outputs]
+        return [
+            Chosen(token, self.logprob, self._alternatives(token, sampler))
+            for token, sampler in zip(
+                map(self._next, map(self._cache.__getitem__, self._outputs)), samplers, strict=True
+            )
+        ]
 
     def sampler(self, sampling: Sampling) -> Sampler:
         sampler = FakeSampler(sampling)
@@ -142,6 +148,12 @@ class FakeRunner:
 
     def close(self) -> None:
         self.closed = True
+
+    def _alternatives(self, token: int, sampler: Sampler) -> tuple[tuple[int, float], ...]:
+        """The chosen token and the letters of the alphabet, each less likely than the one before."""
+        wanted = sampler.sampling.top_logprobs if isinstance(sampler, FakeSampler) else 0
+        others = (each for each in b"abcdefghijklmnopqrstuvwxyz" if each != token)
+        return tuple(zip([token, *others][:wanted], (self.logprob - at for at in range(wanted)), strict=True))
 
     def _next(self, tokens: list[int]) -> int:
         """The next byte of the reply to the last question in the cache."""

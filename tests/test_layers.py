@@ -75,6 +75,8 @@ ONLY_IN: dict[str, set[str]] = {
     "torch": {"retrieval.embedder_child"},
     "jinja2": {"assistant.template_child"},
     "llama_cpp": {"engine.llama"},
+    "jsonschema": {"engine.schema", "engine.conformance"},
+    "llguidance": {"engine.grammar"},
     "numpy": {"engine.llama", "retrieval", "assistant.cache", "assistant.citations"},
     "queue": {"engine.worker", "retrieval.embedder_child"},
     "random": set(),

@@ -143,7 +143,8 @@ class Assistant:
     def _ways(self, task: Task, cascade: Cascade | None) -> list[object]:
         """Everything besides question, conversation and models that decides what becomes of a question."""
         return [
-            *(task.target.system_prompt, task.retrieval, asdict(task.sampling)),
+            *(task.target.system_prompt, task.retrieval, asdict(replace(task.sampling, grammar=None))),
+            task.sampling.grammar and task.sampling.grammar.schema,
             *(cascade and cascade.below, self._settings.extract_below, *self._witness.ways),
         ]
 

@@ -26,7 +26,7 @@ class Target:
         values: dict[str, object] = {}
         for params in (*self.params, request):
             values |= params.model_dump(exclude_none=True)
-        return Sampling(**values)  # type: ignore[arg-type]  # Params has Sampling's fields, checked by test_names
+        return Sampling(**values)  # type: ignore[arg-type]  # Sampling has Params' fields, checked by test_names
 
 
 class Names:

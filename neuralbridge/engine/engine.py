@@ -13,10 +13,12 @@ from dataclasses import replace
 from itertools import count
 from typing import Self, TypeVar
 
+from neuralbridge.engine.grammar import Compiler, Grammar
 from neuralbridge.engine.runner import Runner
+from neuralbridge.engine.schema import Schema
 from neuralbridge.engine.sequence import Sequence
 from neuralbridge.engine.worker import Cancel, Event, Shutdown, Submit, Worker
-from neuralbridge.errors import EngineFailed, Overloaded, PromptTooLong
+from neuralbridge.errors import EngineFailed, InvalidParams, Overloaded, PromptTooLong
 from neuralbridge.types import Finish, Piece, Sampling
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class Engine:
         self._ids = count(1)
         self._answer_ms = float(WAIT_PER_ANSWER_MS)
         self._tokenizer = ThreadPoolExecutor(1, "tokenizer")
+        self._compiling = ThreadPoolExecutor(1, "grammar")  # a schema may take seconds; texts do not wait for it
         self._started = False
 
     def start(self) -> None:
@@ -89,6 +92,7 @@ class Engine:
     async def ready(self) -> None:
         """Wait until the model is loaded. Raises ModelUnusable."""
         self._runner = await asyncio.shield(self._loaded)
+        self._compiler = Compiler(self._runner.vocabulary)
 
     @property
     def loaded(self) -> bool:
@@ -101,6 +105,7 @@ class Engine:
             await self._loop.run_in_executor(self._tokenizer, self._worker.join)
             self._started = False
         self._tokenizer.shutdown()
+        self._compiling.shutdown(wait=False, cancel_futures=True)
 
     @property
     def context(self) -> int:
@@ -140,11 +145,20 @@ class Engine:
             self._tokenizer, lambda: [vocabulary.tokenize(text, special=special) for text, special in texts]
         )
 
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for, which may be a part of a character; a control token stands for none."""
+        return self._runner.vocabulary.piece(token)
+
+    async def grammar(self, schema: Schema | bool | None) -> Grammar:
+        """What holds answers of this model to a JSON Schema; None stands for any JSON object. Raises SchemaRefused."""
+        return await self._loop.run_in_executor(self._compiling, self._compiler.compile, schema)
+
     def generate(self, prompt: list[int], sampling: Sampling) -> Generation:
         """Submit a prompt (token ids). `max_tokens` is lowered to what the context has room for.
 
-        Raises PromptTooLong and Overloaded, both before anything is computed.
+        Raises InvalidParams, PromptTooLong and Overloaded, all before anything is computed.
         """
+        self._check(sampling)
         room = self._runner.cells - len(prompt)
         if room < 1:
             raise PromptTooLong(len(prompt), self._runner.cells)
@@ -157,6 +171,17 @@ class Engine:
         generation = self._generations[sequence.id] = Generation(self, sequence)
         self._worker.inbox.put(Submit(sequence))
         return generation
+
+    def _check(self, sampling: Sampling) -> None:
+        vocabulary = self._runner.vocabulary
+        strange = [token for token, _ in sampling.logit_bias if not 0 <= token < vocabulary.size]
+        if strange:
+            raise InvalidParams(
+                f"logit_bias: this model has no token {strange[0]:,}; its ids go from 0 to {vocabulary.size - 1:,}.",
+                "logit_bias",
+            )
+        grammar = sampling.grammar
+        assert grammar is None or (isinstance(grammar, Grammar) and grammar.vocabulary is vocabulary), "another model's"
 
     def cancel(self, id: int, quiet: bool) -> None:
         self._worker.inbox.put(Cancel(id, quiet))

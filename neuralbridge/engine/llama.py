@@ -14,13 +14,16 @@ import llama_cpp
 import numpy as np
 
 from neuralbridge.engine.batch import Copy, Discard, Edit, Park, Share, Trim, Unpark
-from neuralbridge.engine.runner import DecodeFailed, Sampler, Vocabulary
+from neuralbridge.engine.grammar import Constraint, Grammar, GrammarFailed
+from neuralbridge.engine.runner import DecodeFailed, Sampler, Stuck, Vocabulary
 from neuralbridge.errors import ModelUnusable
 from neuralbridge.types import Chosen, Sampling
 
 MAX_ROWS = 512
 PARKING_BYTES = 48 * 1024 * 1024  # memory for prefixes outside the cache
 State = np.ndarray[tuple[int], np.dtype[np.uint8]]
+Logits = np.ndarray[tuple[int], np.dtype[np.float32]]
+CANDIDATE = np.dtype(llama_cpp.llama_token_data)
 PENALTY_WINDOW = 64  # tokens the repeat penalties look back on, llama.cpp's default
 
 
@@ -80,9 +83,17 @@ class LlamaVocabulary:
 
 
 class LlamaSampler:
-    """A chain of llama.cpp samplers, in llama.cpp's own order."""
+    """A chain of llama.cpp samplers, in llama.cpp's own order, and what goes before it: a logit bias and a grammar."""
 
     def __init__(self, sampling: Sampling, vocabulary_size: int) -> None:
+        self.top = min(sampling.top_logprobs, vocabulary_size)
+        self.biased = np.array([token for token, _ in sampling.logit_bias], np.int64)
+        self.biases = np.array([bias for _, bias in sampling.logit_bias], np.float32)
+        self.constraint: Constraint | None = None
+        if sampling.grammar is not None:
+            assert isinstance(sampling.grammar, Grammar)
+            self.constraint = sampling.grammar.begin()
+        self.plain = self.constraint is None and not sampling.logit_bias
         self.chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         for part in self._parts(sampling, vocabulary_size):
             llama_cpp.llama_sampler_chain_add(self.chain, part)
@@ -111,6 +122,32 @@ class LlamaSampler:
             llama_cpp.llama_sampler_init_temp(sampling.temperature),
             llama_cpp.llama_sampler_init_dist(seed),
         ]
+
+    def choose(self, logits: Logits) -> int:
+        """The next token, of those that the grammar allows. Raises GrammarFailed."""
+        if self.biased.size:
+            logits = logits.copy()
+            np.add.at(logits, self.biased, self.biases)
+        if self.constraint is None:
+            return self._sample(np.arange(logits.size), logits)
+        allowed = np.flatnonzero(np.frombuffer(self.constraint.allowed(), np.uint8))
+        if not allowed.size:
+            raise GrammarFailed("the grammar allows no token")
+        token = self._sample(allowed, logits[allowed])
+        self.constraint.accept(token)
+        return token
+
+    def _sample(self, tokens: "np.ndarray[tuple[int], np.dtype[np.int64]]", logits: Logits) -> int:
+        """Let the chain choose among some tokens; `logits` has theirs."""
+        candidates = np.zeros(tokens.size, CANDIDATE)
+        candidates["id"], candidates["logit"] = tokens, logits
+        first = candidates.ctypes.data_as(llama_cpp.llama_token_data_p)
+        array = llama_cpp.llama_token_data_array(data=first, size=tokens.size, selected=-1, sorted=False)
+        llama_cpp.llama_sampler_apply(self.chain, ctypes.byref(array))
+        assert 0 <= array.selected < array.size, "a chain ends with a sampler that chooses"
+        token = int(array.data[array.selected].id)
+        llama_cpp.llama_sampler_accept(self.chain, token)
+        return token
 
     def close(self) -> None:
         if self.chain is not None:
@@ -213,16 +250,27 @@ class LlamaRunner:
                     llama_cpp.llama_memory_seq_rm(self._memory, share.slot, share.position, -1)
             raise DecodeFailed(f"llama_decode returned {code} for {at} rows")
 
-    def choose(self, samplers: list[Sampler]) -> list[Chosen]:
-        chosen = []
+    def choose(self, samplers: list[Sampler]) -> list[Chosen | Stuck]:
+        chosen: list[Chosen | Stuck] = []
         logits = np.ctypeslib.as_array(
             llama_cpp.llama_get_logits(self._context), shape=(len(self._outputs), self._vocabulary_size)
         )
         for row, output, sampler in zip(logits, self._outputs, samplers, strict=True):
             assert isinstance(sampler, LlamaSampler)
-            token = llama_cpp.llama_sampler_sample(sampler.chain, self._context, output)
-            chosen.append(Chosen(token, log_probability(row, token)))
+            try:
+                token = self._sample(sampler, output) if sampler.plain else sampler.choose(row)
+            except GrammarFailed as failure:
+                chosen.append(Stuck(f"its grammar failed, {failure}"))
+                continue
+            total = log_total(row)
+            top = likeliest(row, sampler.top, total) if sampler.top else ()
+            chosen.append(Chosen(token, float(row[token]) - total, top))
         return chosen
+
+    def _sample(self, sampler: LlamaSampler, output: int) -> int:
+        """From all tokens, which llama.cpp does without a detour."""
+        token: int = llama_cpp.llama_sampler_sample(sampler.chain, self._context, output)
+        return token
 
     def sampler(self, sampling: Sampling) -> LlamaSampler:
         return LlamaSampler(sampling, self._vocabulary_size)
@@ -243,10 +291,17 @@ def cell_bytes(model: object) -> int:
     return int(4 * llama_cpp.llama_model_n_layer(model) * llama_cpp.llama_model_n_head_kv(model) * head)
 
 
-def log_probability(logits: "np.ndarray[tuple[int], np.dtype[np.float32]]", token: int) -> float:
-    """Natural logarithm of the raw softmax at `token`; not a number when the logits are not."""
+def log_total(logits: Logits) -> float:
+    """What to take from a logit to have the natural logarithm of its softmax; not a number when the logits are not."""
     highest = float(logits.max())
-    return float(logits[token]) - highest - math.log(float(np.exp(logits - highest).sum()))
+    return highest + math.log(float(np.exp(logits - highest).sum()))
+
+
+def likeliest(logits: Logits, amount: int, total: float) -> tuple[tuple[int, float], ...]:
+    """The `amount` likeliest tokens and their log-probabilities, best first; of equals the smaller id."""
+    found = np.argpartition(-logits, amount - 1)[:amount]
+    order = np.lexsort((found, -logits[found]))
+    return tuple((int(token), float(logits[token]) - total) for token in found[order])
 
 
 def _can_load(path: str) -> bool:

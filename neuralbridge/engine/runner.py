@@ -1,5 +1,7 @@
 """What the engine needs of a model. `llama.py` has the real one, `tests/fakes.py` a scripted one."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from neuralbridge.engine.batch import Edit, Share
@@ -10,8 +12,15 @@ class DecodeFailed(Exception):
     """The step was not computed; the cache is as it was before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A sequence for which no next token can be chosen, and why. The others are not affected."""
+
+    why: str
+
+
 class Sampler(Protocol):
-    """The sampling state of one sequence: its random numbers and the tokens its penalties have seen."""
+    """The sampling state of one sequence: random numbers, tokens its penalties have seen, the place in its grammar."""
 
     def close(self) -> None: ...
 
@@ -19,6 +28,7 @@ class Sampler(Protocol):
 class Vocabulary(Protocol):
     """Text to token ids and back. Safe to use from any thread."""
 
+    size: int  # token ids are smaller
     first: int | None  # the token every prompt begins with, for models that want one
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
@@ -54,7 +64,7 @@ class Runner(Protocol):
         """Compute the rows of one step. Raises DecodeFailed."""
         ...
 
-    def choose(self, samplers: list[Sampler]) -> list[Chosen]:
+    def choose(self, samplers: list[Sampler]) -> Sequence[Chosen | Stuck]:
         """The next token for each sampled share of the last `decode`, in order."""
         ...
 

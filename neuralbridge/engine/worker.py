@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from neuralbridge.engine.batch import Batch, Share, Trim
 from neuralbridge.engine.pace import Pace
-from neuralbridge.engine.runner import DecodeFailed, Runner, Sampler
+from neuralbridge.engine.runner import DecodeFailed, Runner, Sampler, Stuck
 from neuralbridge.engine.scheduler import Scheduler
 from neuralbridge.engine.sequence import Sequence
 from neuralbridge.errors import BridgeError, EngineFailed, ModelUnusable
@@ -159,7 +159,10 @@ class Worker:
             for sequence, token in zip(sampled, chosen, strict=True):
                 self._advance(sequence, token)
 
-    def _advance(self, sequence: Sequence, chosen: Chosen) -> None:
+    def _advance(self, sequence: Sequence, chosen: Chosen | Stuck) -> None:
+        if isinstance(chosen, Stuck):
+            self._fail(sequence, chosen.why)
+            return
         if not math.isfinite(chosen.logprob):
             self._fail(sequence, "the model's output is not a number")
             return

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neuralbridge.engine.engine import Engine
-from neuralbridge.engine.llama import LlamaRunner, log_probability
+from neuralbridge.engine.llama import LlamaRunner, likeliest, log_total
 from neuralbridge.errors import ModelUnusable
 from neuralbridge.types import Finish, Piece, Sampling
 
@@ -151,5 +151,5 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_log_probability_is_that_of_the_softmax() -> None:
     logits = np.array([1.0, 2.0, 3.0, 1000.0], dtype=np.float32)
-    assert log_probability(logits, 3) == pytest.approx(0.0)
-    assert log_probability(logits[:3], 2) == pytest.approx(3 - np.log(np.exp([1.0, 2.0, 3.0]).sum()), rel=1e-6)
+    assert logits[3] - log_total(logits) == pytest.approx(0.0)
+    assert log_total(logits[:3]) == pytest.approx(np.log(np.exp([1.0, 2.0, 3.0]).sum()), rel=1e-6)

@@ -5,20 +5,33 @@ A mistake is one line: the file, the line in it, the setting, what it holds, and
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address
+from os.path import normpath
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from neuralbridge.errors import ConfigInvalid
+from neuralbridge.patterns import matches
 from neuralbridge.types import Params, Retrieval
+from neuralbridge.yaml_file import Where, legible, parse, place_of, read_text, shorten
 
-MAX_CONFIG_BYTES = 256 * 1024
 MAX_MODELS = 2  # loaded at once
-Path_ = tuple[str | int, ...]
-TEXT = "tag:yaml.org,2002:str"
+MAX_STEPS = 4  # from a name over others to a model
+EMBEDDER = "embedder"  # the word of `use` for the model of documents.embedder
+ENDINGS = ("-####-##-##", "-########", "@########", "-####", ":latest", "-latest")
 EXPECTED = {  # in the words of the file, where pydantic's are those of Python
     "missing": "a value",
     "model_type": "settings of its own",
@@ -30,7 +43,7 @@ EXPECTED = {  # in the words of the file, where pydantic's are those of Python
 class Contradiction(ValueError):
     """Two settings do not go together. `where` is the one to correct."""
 
-    def __init__(self, where: Path_, value: str, expected: str) -> None:
+    def __init__(self, where: Where, value: str, expected: str) -> None:
         super().__init__(expected)
         self.where = where
         self.value = value
@@ -43,7 +56,33 @@ def openable(value: str) -> str:
     return value
 
 
+def listed(value: object) -> object:
+    """YAML's lists as the tuples that settings are."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def parameter(value: str) -> str:
+    if value not in Params.model_fields:
+        raise ValueError(f"one of {', '.join(Params.model_fields)}")
+    return value
+
+
+def ending(value: str) -> str:
+    """Refuses what looks like a regular expression: it would never be found, or be searched for without end."""
+    if not 1 <= len(value) <= 40 or any(letter in value for letter in "\\$^*+?|()[]{}"):
+        raise ValueError("1 to 40 characters as they stand, # for any digit, such as -####-##-##")
+    return value
+
+
+def long_form(value: object) -> object:
+    return {"model": value} if isinstance(value, str) else value
+
+
 FilePath = Annotated[str, AfterValidator(openable)]
+NameText = Annotated[str, Field(min_length=1, max_length=200)]
+NameTexts = Annotated[tuple[NameText, ...], BeforeValidator(listed)]
+Parameters = Annotated[tuple[Annotated[str, AfterValidator(parameter)], ...], BeforeValidator(listed)]
+Endings = Annotated[tuple[Annotated[str, AfterValidator(ending)], ...], BeforeValidator(listed)]
 
 
 class Section(BaseModel):
@@ -58,17 +97,48 @@ class Model(Section):
     parallel: Annotated[int, Field(ge=1, le=256)] = 16
     params: Params = Params()
     system_prompt: str | None = None
+    aliases: NameTexts = ()
+
+
+class LitellmParams(Section):
+    """`use` in LiteLLM's words."""
+
+    model: str
 
 
 class Name(Section):
-    """A name that clients ask for."""
+    """A name that clients ask for, or with `*` many."""
 
-    model_name: Annotated[str, Field(min_length=1, max_length=200)]
+    model_name: NameText
     use: str
+    litellm_params: LitellmParams | None = None
     params: Params = Params()
+    drop_params: Parameters = ()
+    force_params: Params = Params()
     system_prompt: str | None = None
     retrieval: Retrieval | None = None
     cache: bool | None = None
+    hidden: bool = False
+    examples: NameTexts = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def used(cls, value: object) -> object:
+        """What LiteLLM's words say stands in `use` too."""
+        if isinstance(value, dict) and "use" not in value and isinstance(value.get("litellm_params"), dict):
+            return {**value, "use": value["litellm_params"].get("model", "")}
+        return value
+
+
+class GroupAlias(Section):
+    """Another name for a name."""
+
+    model: str
+    hidden: bool = False
+
+
+GroupAliases = dict[NameText, Annotated[GroupAlias, BeforeValidator(long_form)]]
+Fallbacks = Annotated[tuple[dict[str, NameTexts], ...], BeforeValidator(listed)]
 
 
 class Cascade(Section):
@@ -94,8 +164,16 @@ class Cache(Section):
 
 
 class Routing(Section):
+    """Which model answers to a name, where `model_list` alone does not say it."""
+
     default: str
-    unknown_model: Literal["default", "error"] = "default"
+    unknown_model: Literal["default", "error", "nearest"] = "default"
+    echo: Literal["requested", "served"] = "requested"
+    case_sensitive: bool = False
+    strip_suffix: Endings = ENDINGS
+    model_group_alias: GroupAliases = {}
+    fallbacks: Fallbacks = ()
+    context_window_fallbacks: Fallbacks = ()
 
 
 class Server(Section):
@@ -185,17 +263,59 @@ class Config(Section):
         return value
 
     @model_validator(mode="after")
+    def each_file_once(self) -> "Config":
+        first: dict[str, str] = {}
+        for key, model in self.models.items():
+            if key == EMBEDDER:
+                raise Contradiction(("models", key), key, "another name: this one is the model of documents.embedder")
+            path = normpath(model.path)
+            if path in first:
+                other = f"another file than models.{first[path]}: names of model_list give one model many settings"
+                raise Contradiction(("models", key, "path"), model.path, other)
+            first[path] = key
+        return self
+
+    @model_validator(mode="after")
+    def names_stand_once(self) -> "Config":
+        taken: set[str] = set()
+        for where, name in self._names():
+            if name.model_name in taken:
+                raise Contradiction(where, name.model_name, "each name once")
+            taken.add(name.model_name)
+        taken |= {*self.models, EMBEDDER}
+        for key, model in self.models.items():
+            for place, alias in enumerate(model.aliases):
+                if alias in taken:
+                    raise Contradiction(("models", key, "aliases", place), alias, "each name once")
+                taken.add(alias)
+        return self
+
+    @model_validator(mode="after")
     def names_lead_somewhere(self) -> "Config":
-        names: list[str] = []
-        for place, name in enumerate(self.model_list):
-            if name.use not in self.models:
-                known = "one of models: " + ", ".join(self.models)
-                raise Contradiction(("model_list", place, "use"), name.use, known)
-            if name.model_name in names:
-                raise Contradiction(("model_list", place, "model_name"), name.model_name, "each name once")
-            names.append(name.model_name)
-        if self.routing.default not in [*names, *self.models]:
-            raise Contradiction(("routing", "default"), self.routing.default, "a name of model_list or models")
+        ways = self.ways
+        for where, name in self._names():
+            place = where[:2] if where[0] == "model_list" else where
+            check_use(ways, place, name)
+            for number, example in enumerate(name.examples):
+                if "*" not in name.model_name or not matches(name.model_name, example):
+                    fitting = f"a name that {name.model_name} stands for"
+                    raise Contradiction((*place, "examples", number), example, fitting)
+        return self
+
+    @model_validator(mode="after")
+    def routing_leads_somewhere(self) -> "Config":
+        ways = self.ways
+        check_chat(ways, ("routing", "default"), self.routing.default)
+        for setting in ("fallbacks", "context_window_fallbacks"):
+            for place, entry in enumerate(getattr(self.routing, setting)):
+                for name, others in entry.items():
+                    check_chat(ways, ("routing", setting, place, name), name)
+                    for number, other in enumerate(others):
+                        check_chat(ways, ("routing", setting, place, name, number), other)
+        return self
+
+    @model_validator(mode="after")
+    def cascades_lead_on(self) -> "Config":
         for small, cascade in self.cascade.items():
             known = "one of models: " + ", ".join(self.models)
             if small not in self.models:
@@ -207,94 +327,87 @@ class Config(Section):
     @property
     def default_model(self) -> str:
         """The model that answers when nothing is asked for; it is loaded at the start."""
-        names = {name.model_name: name.use for name in self.model_list}
-        return names.get(self.routing.default, self.routing.default)
+        return self.ways.follow(self.routing.default)[1]
+
+    @property
+    def ways(self) -> "Ways":
+        """Where each name leads."""
+        aliases = {alias: key for key, model in self.models.items() for alias in model.aliases}
+        models = {**{key: key for key in self.models}, **aliases, EMBEDDER: EMBEDDER}
+        return Ways({name.model_name: name for _, name in self._names()}, models)
+
+    def _names(self) -> Iterator[tuple[Where, Name]]:
+        """Each name, and where it stands in the file."""
+        for place, name in enumerate(self.model_list):
+            yield ("model_list", place, "model_name"), name
+        for alias, target in self.routing.model_group_alias.items():
+            name = Name(model_name=alias, use=target.model, hidden=target.hidden)
+            yield ("routing", "model_group_alias", alias), name
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """All names with settings of their own, in the order of the file, and what else leads to a model.
+
+    `models` are keys and aliases -> the key of `models`, or EMBEDDER.
+    """
+
+    names: dict[str, Name]
+    models: dict[str, str]
+
+    def follow(self, name: str) -> tuple[tuple[Name, ...], str]:
+        """The names that lead from `name` to a model, and that model (a key of `models`, or EMBEDDER).
+
+        A name of model_list stands before a model that is called the same. Raises ValueError saying what is expected.
+        """
+        passed: list[Name] = []
+        while name in self.names and not (passed and name in self.models):
+            path = [*(each.model_name for each in passed), name]
+            if name in path[:-1]:
+                raise ValueError(f"no circle: {' -> '.join(path)}")
+            if len(passed) == MAX_STEPS:
+                raise ValueError(f"at most {MAX_STEPS} steps to a model: {' -> '.join(path)}")
+            passed.append(self.names[name])
+            name = passed[-1].use
+        if name not in self.models:
+            keys = ", ".join(dict.fromkeys(self.models.values()))
+            raise ValueError(f"one of models: {keys}; or a name of model_list")
+        return tuple(passed), self.models[name]
+
+
+def check_use(ways: Ways, place: Where, name: Name) -> None:
+    """Raises Contradiction, where `name` leads to no model. `place` is where it stands."""
+    where = place if place[0] == "routing" else (*place, "litellm_params" if name.litellm_params else "use")
+    if name.litellm_params and name.litellm_params.model != name.use:
+        raise Contradiction(where, name.litellm_params.model, f"what use says: {name.use}")
+    try:
+        ways.follow(name.model_name)
+    except ValueError as error:
+        raise Contradiction(where, name.use, str(error)) from error
+
+
+def check_chat(ways: Ways, where: Where, name: str) -> None:
+    """Raises Contradiction, where `name` does not lead to a model that chats."""
+    try:
+        model = ways.follow(name)[1]
+    except ValueError as error:
+        known = "a name of model_list or models" if name not in ways.names else str(error)
+        raise Contradiction(where, name, known) from error
+    if model == EMBEDDER:
+        raise Contradiction(where, name, "a name of model_list or models that leads to no embedder")
 
 
 def read_config(path: Path) -> Config:
     """Read and check a configuration file. Raises ConfigInvalid with one line for a person."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_CONFIG_BYTES + 1)
-    except OSError as error:
-        raise ConfigInvalid(f"{path}: cannot be read ({error.strerror}); expected a configuration file") from error
-    if len(raw) > MAX_CONFIG_BYTES:
-        raise ConfigInvalid(f"{path}: too large; expected at most {MAX_CONFIG_BYTES:,} bytes")
-    text = decode(raw, path)
-    try:
-        loader = Loader(text)
-        root = loader.get_single_node()
-        if not isinstance(root, yaml.MappingNode):
-            raise ConfigInvalid(f"{path}:1: expected settings such as 'version: 1'")
-        check_keys(root, path)
-        settings = loader.construct_document(root)
-    except (yaml.YAMLError, RecursionError) as error:
-        line, problem = trouble(error, text)
-        raise ConfigInvalid(f"{path}:{line}: {problem}; expected settings such as 'port: 4000'") from error
+    root, settings = parse(read_text(path), path)
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
         raise ConfigInvalid(describe(error, root, path)) from error
 
 
-class Loader(yaml.SafeLoader):
-    """YAML without the parts settings have no use for.
-
-    With aliases and tags, a few lines grow beyond all memory or stand for what no setting is.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]  # types-PyYAML has no signature for it
-        if getattr(event, "anchor", None) is not None or getattr(event, "tag", None) is not None:
-            raise yaml.composer.ComposerError(problem="found an anchor, alias or tag", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except ValueError as error:  # a date with a 13th month, a number of thousands of digits
-            problem = f"{shorten(node.value)} cannot be read"
-            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
-
-
-def decode(raw: bytes, path: Path) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = 1 + raw.count(b"\n", 0, error.start)
-        raise ConfigInvalid(f"{path}:{line}: byte 0x{raw[error.start]:02x}; expected UTF-8 text") from error
-
-
-def check_keys(root: yaml.Node, path: Path) -> None:
-    """YAML takes anything for a key, and the last of two equal keys in silence; a person should hear of it."""
-    for node in nodes(root):
-        if isinstance(node, yaml.MappingNode):
-            seen: dict[str, int] = {}
-            for key, _ in node.value:
-                line = key.start_mark.line + 1
-                if key.tag != TEXT:
-                    held = shorten(key.value) if isinstance(key, yaml.ScalarNode) else f"a {key.id}"
-                    raise ConfigInvalid(f"{path}:{line}: {held}; expected the name of a setting")
-                if key.value in seen:
-                    again = f"stands here again after line {seen[key.value]}"
-                    raise ConfigInvalid(f"{path}:{line}: {legible(key.value)} {again}; expected it once")
-                seen[key.value] = line
-
-
-def nodes(root: yaml.Node) -> Iterator[yaml.Node]:
-    """A node and all below it, in the order of the file."""
-    left = [root]
-    while left:
-        node = left.pop()
-        yield node
-        if isinstance(node, yaml.MappingNode):
-            left += reversed([part for pair in node.value for part in pair])
-        elif isinstance(node, yaml.SequenceNode):
-            left += reversed(node.value)
-
-
 def describe(error: ValidationError, root: yaml.Node, path: Path) -> str:
-    """The first mistake as `file:line: setting: what it holds; expected what`."""
+    """The first mistake as `file:line:column: setting: what it holds; expected what`."""
     # A misspelt setting is also a missing one; only the spelling helps.
     first = min(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
     where = first["loc"]
@@ -302,7 +415,7 @@ def describe(error: ValidationError, root: yaml.Node, path: Path) -> str:
     mistake = first.get("ctx", {}).get("error")
     if isinstance(mistake, Contradiction):
         where, held = mistake.where, shorten(mistake.value)
-    place = f"{path}:{line_of(root, where)}: {'.'.join(legible(str(part)) for part in where)}"
+    place = f"{path}:{place_of(root, where)}: {'.'.join(legible(str(part)) for part in where)}"
     if first["type"] == "extra_forbidden":
         return f"{place}: unknown setting; expected one of {known_settings(where)}"
     return f"{place}: {held}; expected {EXPECTED.get(first['type']) or expectation(first['msg'])}"
@@ -313,47 +426,18 @@ def expectation(message: str) -> str:
     return re.sub(r"^\w+ should ", "it to ", re.sub(r"^(Value error, |Input should be )", "", message))
 
 
-def known_settings(where: Path_) -> str:
+def known_settings(where: Where) -> str:
     """The names allowed beside an unknown one."""
     section: Any = Config
     for part in where[:-1]:
-        entries = [entry for entry in get_args(section) if entry in (Model, Name, Cascade)]
-        # dict[str, Model] and tuple[Name, ...] have the same below every key and place
-        section = entries[0] if entries else section.model_fields[str(part)].annotation
-    return ", ".join(section.model_fields)
+        section = section.model_fields[str(part)].annotation if is_section(section) else entry_of(section)
+    return ", ".join((section if is_section(section) else entry_of(section)).model_fields)
 
 
-def line_of(root: yaml.Node, where: Path_) -> int:
-    """The line (from 1) of the deepest part of `where` that the file has."""
-    node, line = root, root.start_mark.line + 1
-    for part in where:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            if pair is None:
-                break
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
+def is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def trouble(error: Exception, text: str) -> tuple[int, str]:
-    """The line, and what is wrong with it as YAML."""
-    match error:
-        case yaml.MarkedYAMLError(problem=str(problem), problem_mark=yaml.Mark(line=line)):
-            return line + 1, f"not YAML that is understood here ({problem})"
-        case yaml.reader.ReaderError(position=position, character=int(character)):
-            return 1 + text.count("\n", 0, position), f"character U+{character:04X}, which YAML forbids"
-        case _:
-            return 1, "nested too deeply"
-
-
-def legible(name: str) -> str:
-    """A name as it stands, unless it is too long for a line or more than one."""
-    return name if name.isprintable() and len(name) <= 60 else shorten(name)
-
-
-def shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def entry_of(kind: object) -> Any:
+    """The section that every entry of a list or mapping is, or that may be left out."""
+    return next(inner for part in get_args(kind) for inner in (part, *get_args(part)) if is_section(inner))

@@ -63,11 +63,11 @@ def replaced(config: Path, right: str, wrong: str) -> Path:
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
-        ("version: 1", "version: 1\ncolour: red", "2: colour: unknown setting; expected one of version, data_dir, "),
-        ("path:", "pfad:", "4: models.small.pfad: unknown setting; expected one of path, n_ctx, "),
-        ("version: 1", "version: one", "1: version: 'one'; expected a valid integer"),
-        ("default: small", "default: large", "6: routing.default: 'large'; expected a name of model_list or models"),
-        ("version: 1", "version: @", "1: not YAML that is understood here ("),
+        ("version: 1", "version: 1\ncolour: red", "2:1: colour: unknown setting; expected one of version, data_dir, "),
+        ("path:", "pfad:", "4:5: models.small.pfad: unknown setting; expected one of path, n_ctx, "),
+        ("version: 1", "version: one", "1:1: version: 'one'; expected a valid integer"),
+        ("default: small", "default: large", "6:3: routing.default: 'large'; expected a name of model_list or models"),
+        ("version: 1", "version: @", "1:10: not YAML that is understood here ("),
     ],
 )
 def test_a_wrong_configuration_is_refused_with_its_line(config: Path, right: str, wrong: str, said: str) -> None:

@@ -8,9 +8,10 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from neuralbridge.config import MAX_CONFIG_BYTES, Config, Limits, Model, Name, Routing, Server, read_config
+from neuralbridge.config import Config, Limits, Model, Name, Routing, Server, read_config
 from neuralbridge.errors import ConfigInvalid
 from neuralbridge.types import Params, Sampling
+from neuralbridge.yaml_file import MAX_BYTES, STAR
 
 SHIPPED = Path(__file__).parents[1] / "config.yaml"
 RIGHT = """\
@@ -49,12 +50,12 @@ HERE = "¶"  # marks the line that is to be named; it is not part of the file
 UNKNOWN = [
     ("version: 1", "version: 1\n¶colour: red", "colour", ", ".join(Config.model_fields)),
     ("  port: 4000", "  ¶prot: 4000", "server.prot", ", ".join(Server.model_fields)),
-    ("    n_ctx: 8192", "    ¶ctx: 8192", "models.small.ctx", "path, n_ctx, parallel, params, system_prompt"),
+    ("    n_ctx: 8192", "    ¶ctx: 8192", "models.small.ctx", ", ".join(Model.model_fields)),
     ("    path: small.gguf", "    ¶file: small.gguf", "models.small.file", ", ".join(Model.model_fields)),
     ("temperature: 0.7", "¶temprature: 0.7", "models.small.params.temprature", PARAMS),
     ("  - model_name: gpt-5", "  - ¶name: gpt-5", "model_list.1.name", ", ".join(Name.model_fields)),
     ("      top_k: 40", "      ¶topk: 40", "model_list.1.params.topk", PARAMS),
-    ("  unknown_model: default", "  ¶unknown: default", "routing.unknown", "default, unknown_model"),
+    ("  unknown_model: default", "  ¶unknown: default", "routing.unknown", ", ".join(Routing.model_fields)),
     ("  waiting_questions: 64", "  ¶waiting: 64", "limits.waiting", ", ".join(Limits.model_fields)),
     ("version: 1", 'version: 1\n¶"a\\nb": 1', "'a\\nb'", ", ".join(Config.model_fields)),
 ]
@@ -102,9 +103,13 @@ VALUES = [
     (
         "unknown_model: default",
         "¶unknown_model: maybe",
-        "routing.unknown_model: 'maybe'; expected 'default' or 'error'",
+        "routing.unknown_model: 'maybe'; expected 'default', 'error' or 'nearest'",
     ),
-    ("    use: small\n  -", "    ¶use: large\n  -", "model_list.0.use: 'large'; expected one of models: small"),
+    (
+        "    use: small\n  -",
+        "    ¶use: large\n  -",
+        "model_list.0.use: 'large'; expected one of models: small, embedder; or a name of model_list",
+    ),
     ("gpt-5", "¶gpt-4", "model_list.1.model_name: 'gpt-4'; expected each name once"),
     ("default: gpt-4", "¶default: gpt-3", "routing.default: 'gpt-3'; expected a name of model_list or models"),
     ("  small:\n", "  ¶small: 1\n  x:\n", "models.small: 1; expected settings of its own"),
@@ -146,7 +151,7 @@ def test_a_loopback_host_is_accepted(tmp_path: Path, host: str) -> None:
 )
 def test_there_are_one_or_two_models(tmp_path: Path, models: str, said: str) -> None:
     path = written(tmp_path, f"version: 1\nmodels: {models}\nrouting: {{default: a}}\n")
-    assert refusal(path) == f"{path}:2: {said}"
+    assert refusal(path) == f"{path}:2:1: {said}"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +167,127 @@ def test_there_are_one_or_two_models(tmp_path: Path, models: str, said: str) -> 
 def test_a_cascade_leads_to_another_model(tmp_path: Path, cascade: str, said: str) -> None:
     models = "{a: {path: x}, b: {path: y}}"
     path = written(tmp_path, f"version: 1\nmodels: {models}\nrouting: {{default: a}}\ncascade: {cascade}\n")
-    assert refusal(path).startswith(f"{path}:4: {said}")
+    assert re.sub(r":4:\d+: ", ":4: ", refusal(path) or "").startswith(f"{path}:4: {said}")
+
+
+NAMES = """\
+version: 1
+models:
+  a: {path: a.gguf, aliases: [x]}
+  b: {path: b.gguf}
+model_list:
+  - {model_name: one, use: a}
+  - {model_name: "w-*", use: embedder}
+routing:
+  default: one
+"""
+CIRCLE = """\
+  - {model_name: p, use: q}
+  - {model_name: q, use: r}
+  - {model_name: r, use: p}
+routing:"""
+CHAIN = """\
+  - {model_name: p, use: q}
+  - {model_name: q, use: r}
+  - {model_name: r, use: s}
+  - {model_name: s, use: one}
+routing:"""
+GROUP = "  default: one\n  model_group_alias: "
+KNOWN = "one of models: a, b, embedder; or a name of model_list"
+ENDING = "1 to 40 characters as they stand, # for any digit, such as -####-##-##"
+ONE_FILE = "names of model_list give one model many settings"
+WRONG_NAMES = [
+    ("use: a}", "use: c}", "6:23: model_list.0.use: 'c'; expected " + KNOWN),
+    ("use: a}", "use: x/a}", "6:23: model_list.0.use: 'x/a'; expected " + KNOWN),
+    ("routing:", CIRCLE, "8:21: model_list.2.use: 'q'; expected no circle: p -> q -> r -> p"),
+    ("use: a}", "use: one}", "6:23: model_list.0.use: 'one'; expected no circle: one -> one"),
+    ("routing:", CHAIN, "8:21: model_list.2.use: 'q'; expected at most 4 steps to a model: p -> q -> r -> s -> one"),
+    ("use: a}", "litellm_params: {model: c}}", "6:23: model_list.0.litellm_params: 'c'; expected " + KNOWN),
+    (
+        "use: a}",
+        "litellm_params: {model: a, api_base: c}}",
+        "6:50: model_list.0.litellm_params.api_base: unknown setting; expected one of model",
+    ),
+    (
+        "use: a}",
+        "use: a, litellm_params: {model: b}}",
+        "6:31: model_list.0.litellm_params: 'b'; expected what use says: a",
+    ),
+    ("use: a}", "litellm_params: {}}", "6:23: model_list.0.litellm_params.model: missing; expected a value"),
+    ("use: a}", "use: a, examples: [c]}", "6:42: model_list.0.examples.0: 'c'; expected a name that one stands for"),
+    ("embedder}", "a, examples: [v-1]}", "7:44: model_list.1.examples.0: 'v-1'; expected a name that w-* stands for"),
+    (
+        "use: a}",
+        "use: a, drop_params: [thinking]}",
+        "6:45: model_list.0.drop_params.0: 'thinking'; expected one of " + PARAMS,
+    ),
+    ("one, use", "'', use", "6:6: model_list.0.model_name: ''; expected it to have at least 1 character"),
+    ('"w-*"', "*", f"7:18: not YAML that is understood here ({STAR}); expected settings such as 'port: 4000'"),
+    ("[x]", "[b]", "3:31: models.a.aliases.0: 'b'; expected each name once"),
+    ("[x]", "[one]", "3:31: models.a.aliases.0: 'one'; expected each name once"),
+    ("[x]", "[x, x]", "3:34: models.a.aliases.1: 'x'; expected each name once"),
+    ("[x]", "[embedder]", "3:31: models.a.aliases.0: 'embedder'; expected each name once"),
+    (
+        "path: b.gguf",
+        "path: ./a.gguf",
+        "4:7: models.b.path: './a.gguf'; expected another file than models.a: " + ONE_FILE,
+    ),
+    (
+        "  b:",
+        "  embedder:",
+        "4:3: models.embedder: 'embedder'; expected another name: this one is the model of documents.embedder",
+    ),
+    ("default: one", "default: x-1", "9:3: routing.default: 'x-1'; expected a name of model_list or models"),
+    (
+        "default: one",
+        "default: w-*",
+        "9:3: routing.default: 'w-*'; expected a name of model_list or models that leads to no embedder",
+    ),
+    ("  default: one", GROUP + "{y: c}", "10:23: routing.model_group_alias.y: 'c'; expected " + KNOWN),
+    ("  default: one", GROUP + "{one: a}", "10:23: routing.model_group_alias.one: 'one'; expected each name once"),
+    (
+        "  default: one",
+        GROUP + "{y: {name: c}}",
+        "10:27: routing.model_group_alias.y.name: unknown setting; expected one of model, hidden",
+    ),
+    (
+        "  default: one",
+        "  default: one\n  fallbacks: [{one: [c]}]",
+        "10:22: routing.fallbacks.0.one.0: 'c'; expected a name of model_list or models",
+    ),
+    (
+        "  default: one",
+        "  default: one\n  context_window_fallbacks: [{c: [a]}]",
+        "10:31: routing.context_window_fallbacks.0.c: 'c'; expected a name of model_list or models",
+    ),
+    (
+        "  default: one",
+        "  default: one\n  fallbacks: {one: [a]}",
+        "10:3: routing.fallbacks: {'one': ['a']}; expected a list",
+    ),
+    (
+        "  default: one",
+        "  default: one\n  strip_suffix: ['-\\d+$']",
+        "10:18: routing.strip_suffix.0: '-\\\\d+$'; expected " + ENDING,
+    ),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "said"), WRONG_NAMES, ids=range(len(WRONG_NAMES)))
+def test_a_name_that_leads_nowhere_is_refused_with_its_place(tmp_path: Path, right: str, wrong: str, said: str) -> None:
+    assert NAMES.count(right) == 1
+    path = written(tmp_path, NAMES.replace(right, wrong))
+    assert refusal(path) == f"{path}:{said}"
+
+
+def test_names_may_lead_over_four_steps_in_any_order_and_in_litellms_words(tmp_path: Path) -> None:
+    chain = """\
+  - {model_name: p, litellm_params: {model: q}}
+  - {model_name: q, use: r}
+  - {model_name: r, use: one}
+routing:"""
+    config = read_config(written(tmp_path, NAMES.replace("routing:", chain).replace("default: one", "default: p")))
+    assert config.default_model == "a"
 
 
 REPEATED = [
@@ -203,10 +328,10 @@ UNREADABLE = [
     ("port: 4000", "¶port: 2026-13-01", not_yaml("'2026-13-01' cannot be read")),
     ("port: 4000", "¶port: 0x_", not_yaml("'0x_' cannot be read")),
     ("port: 4000", f"¶port: {'1' * 5000}", not_yaml(f"'{'1' * 56}... cannot be read")),
-    ("port: 4000", "¶port: !!int x", not_yaml("found an anchor, alias or tag")),
-    ("port: 4000", "¶port: !!python/object/apply:os.abort []", not_yaml("found an anchor, alias or tag")),
-    ("port: 4000", "¶port: &a 4000", not_yaml("found an anchor, alias or tag")),
-    ("port: 4000", "¶port: *a", not_yaml("found an anchor, alias or tag")),
+    ("port: 4000", "¶port: !!int x", not_yaml("found an anchor or tag")),
+    ("port: 4000", "¶port: !!python/object/apply:os.abort []", not_yaml("found an anchor or tag")),
+    ("port: 4000", "¶port: &a 4000", not_yaml("found an anchor or tag")),
+    ("port: 4000", "¶port: *a", not_yaml(STAR)),
     ("limits:", "¶---\nlimits:", not_yaml("but found another document")),
     ("port: 4000", "¶port: \x07", "character U+0007, which YAML forbids; expected settings such as 'port: 4000'"),
 ]
@@ -220,13 +345,13 @@ def test_what_cannot_be_read_is_named_by_its_line(tmp_path: Path, right: str, wr
 def test_bytes_that_are_not_utf_8_are_named_by_their_line(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(RIGHT.replace("small.gguf", "modèle.gguf").encode("latin-1"))
-    assert refusal(path) == f"{path}:12: byte 0xe8; expected UTF-8 text"
+    assert refusal(path) == f"{path}:12:14: byte 0xe8; expected UTF-8 text"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- version: 1\n", "version\n"])
 def test_a_file_that_is_no_settings_is_refused(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, text)
-    assert refusal(path) == f"{path}:1: expected settings such as 'version: 1'"
+    assert refusal(path) == f"{path}:1:1: expected settings such as 'version: 1'"
 
 
 def bomb(opening: str, first: str, layer: str) -> str:
@@ -249,11 +374,11 @@ def bomb(opening: str, first: str, layer: str) -> str:
 )
 def test_a_small_file_that_grows_without_end_is_refused_at_once(tmp_path: Path, text: str) -> None:
     assert re.fullmatch(
-        r".*config\.yaml:\d+: .*expected settings such as 'port: 4000'", refusal(written(tmp_path, text))
+        r".*config\.yaml:\d+:\d+: .*expected settings such as 'port: 4000'", refusal(written(tmp_path, text))
     )
 
 
-@pytest.mark.parametrize(("size", "refused"), [(MAX_CONFIG_BYTES, False), (MAX_CONFIG_BYTES + 1, True)])
+@pytest.mark.parametrize(("size", "refused"), [(MAX_BYTES, False), (MAX_BYTES + 1, True)])
 def test_the_file_may_have_256_kilobytes(tmp_path: Path, size: int, refused: bool) -> None:
     path = written(tmp_path, RIGHT + "#" * (size - len(RIGHT)))
     said = f"{path}: too large; expected at most 262,144 bytes"
@@ -274,7 +399,8 @@ def test_the_shipped_file_states_the_defaults() -> None:
     assert stated == {name: getattr(usual, name) for name in stated}
     plain = model.model_copy(update={"params": Params(), "system_prompt": None})
     assert plain == Model(path=model.path)
-    names = tuple(Name(model_name=name.model_name, use=name.use) for name in config.model_list)
+    bare = {"model_name", "use", "examples"}
+    names = tuple(Name.model_validate(name.model_dump(include=bare)) for name in config.model_list)
     routing = Routing(default=config.routing.default)
     assert config == Config(version=1, models=config.models, model_list=names, routing=routing)
 
@@ -314,5 +440,6 @@ def mistake(folder: Path, right: str, wrong: str) -> str:
     path = written(folder, marked.replace(HERE, ""))
     said = refusal(path)
     assert said is not None
-    assert said.startswith(f"{path}:{line}: ")
-    return said.removeprefix(f"{path}:{line}: ")
+    place = re.match(re.escape(f"{path}:{line}:") + r"\d+: ", said)
+    assert place, said
+    return said[place.end() :]

@@ -19,13 +19,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": set(),
     "data_folder": {"errors"},
     "database": {"errors"},
-    "config": NOUNS,
+    "patterns": set(),
+    "yaml_file": {"errors"},
+    "config": {"patterns", "yaml_file", *NOUNS},
     "protocol": NOUNS,
     "engine": NOUNS,
     "grounding": {"words", *NOUNS},
     "store": {"database", *NOUNS},
     "retrieval": {"database", "words", *NOUNS},
-    "catalog": {"config", *NOUNS},
+    "catalog": {"config", "patterns", *NOUNS},
     "assistant": {"engine", "retrieval", "grounding", "words", "store", "catalog", "config", *NOUNS},
     "web": {"protocol", "assistant", "retrieval", "store", "config", "offline", "__init__", *NOUNS},
     "app": {
@@ -90,7 +92,7 @@ ONLY_IN: dict[str, set[str]] = {
     "time": {"assistant", "engine.engine", "engine.worker", "web", "catalog.download", "retrieval"},
     "urllib": {"catalog.fetch", "catalog.download", "protocol.handshake", "retrieval.readers"},
     "uuid": {"store.conversations", "assistant.answers", "retrieval.jobs", "web.knowledge"},
-    "yaml": {"config", "catalog.weights"},
+    "yaml": {"config", "yaml_file", "catalog.weights", "catalog.import_config"},
 }
 
 

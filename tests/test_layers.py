@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "retrieval": {"database", "words", *NOUNS},
     "catalog": {"config", "patterns", *NOUNS},
     "assistant": {"engine", "retrieval", "grounding", "words", "store", "catalog", "config", *NOUNS},
-    "web": {"protocol", "assistant", "retrieval", "store", "config", "offline", "__init__", *NOUNS},
+    "web": {"protocol", "assistant", "retrieval", "store", "catalog", "config", "offline", "__init__", *NOUNS},
     "app": {
         "web",
         "protocol",
@@ -73,7 +73,8 @@ ONLY_IN: dict[str, set[str]] = {
     "faiss": {"retrieval.index", "retrieval.vectors"},
     "sentence_transformers": {"retrieval.embedder_child"},
     "semantic_text_splitter": {"retrieval.passages"},
-    "tokenizers": {"retrieval.passages", "retrieval.readers.child"},
+    "prometheus_client": {"assistant.metrics"},
+    "tokenizers": {"retrieval.embedder", "retrieval.passages", "retrieval.readers.child"},
     "torch": {"retrieval.embedder_child"},
     "jinja2": {"assistant.template_child"},
     "llama_cpp": {"engine.llama"},
@@ -90,8 +91,15 @@ ONLY_IN: dict[str, set[str]] = {
     "subprocess": {"engine.probe", "catalog.fetch", "retrieval.reading"},
     "threading": {"engine.worker", "retrieval.embedder_child", "retrieval.reading"},
     "time": {"assistant", "engine.engine", "engine.worker", "web", "catalog.download", "retrieval"},
-    "urllib": {"catalog.fetch", "catalog.download", "protocol.handshake", "retrieval.readers"},
-    "uuid": {"store.conversations", "assistant.answers", "retrieval.jobs", "web.knowledge"},
+    "urllib": {"catalog.fetch", "catalog.download", "protocol.handshake", "retrieval.readers", "web.openai"},
+    "uuid": {
+        "store.conversations",
+        "assistant.answers",
+        "assistant.tools",
+        "retrieval.jobs",
+        "web.knowledge",
+        "web.streaming",
+    },
     "yaml": {"config", "yaml_file", "catalog.weights", "catalog.import_config"},
 }
 

@@ -1,5 +1,6 @@
 """Answers to conversations that their askers keep themselves, as OpenAI's clients do. Nothing of them is stored."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +16,7 @@ from neuralbridge.assistant.models import LocalModel, Models
 from neuralbridge.assistant.prompt import Prompt
 from neuralbridge.assistant.tools import NO_TOOLS, CallReader, Tools, marked
 from neuralbridge.catalog.names import Names, Target
-from neuralbridge.engine.grammar import violation
+from neuralbridge.engine.conformance import violation
 from neuralbridge.errors import EngineFailed
 from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.types import Call, Cancellation, ChatMessage, Params, Piece, Retrieval, Sampling
@@ -161,10 +162,11 @@ class Completions:
         sampling = target.sampling(wish.params)
         if not any(params.max_tokens for params in (*target.params, wish.params)):
             sampling = replace(sampling, max_tokens=model.engine.context)  # OpenAI's clients expect no other limit
+        grammar = None
         if tools.forced:
             grammar = await model.engine.grammar(tools.schema())
-        else:
-            grammar = await model.engine.grammar(wish.schema) if wish.structured else None
+        elif wish.structured:
+            grammar = await model.engine.grammar(wish.schema)
         return replace(sampling, logit_bias=wish.logit_bias, top_logprobs=wish.top_logprobs, grammar=grammar)
 
     def _refuse(self, target: Target, query: str, evidence: Evidence, wish: Wish) -> Reply:
@@ -183,8 +185,10 @@ class Completions:
     async def receipt(self, reply: Reply, choice: Choice) -> Receipt:
         """What one of the answers came to, once it has ended. Raises EngineFailed: it is not of the wanted form."""
         wish = reply.wish
-        if wish.structured and choice.finish_reason == "stop" and (why := violation(wish.schema, choice.text)):
-            raise EngineFailed(f"The answer is not what response_format asks for: {why}.")
+        if wish.structured and choice.finish_reason == "stop":
+            why = await asyncio.to_thread(violation, wish.schema, choice.text)
+            if why is not None:
+                raise EngineFailed(f"The answer is not what response_format asks for: {why}")
         receipt = await self._checker.receipt(choice.attempt, reply.receipt, LOCAL)
         self._metrics.answered(receipt, choice.timing)
         return receipt

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from neuralbridge.database import Database
 from neuralbridge.errors import DocumentsUnavailable
 from neuralbridge.retrieval.arrays import Matrix
@@ -28,6 +30,17 @@ class Embedded:
     tokens: int
     limit: int
     cut: tuple[int, ...]
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.vectors.shape[1])
+
+    def shortened(self, dimensions: int) -> Matrix:
+        """The first of their dimensions, of length 1 again."""
+        if dimensions == self.dimensions:
+            return self.vectors
+        short = self.vectors[:, :dimensions]
+        return np.asarray(short / np.maximum(np.linalg.norm(short, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 class Library:

@@ -3,9 +3,9 @@
 import base64
 import functools
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from urllib.parse import quote
 
-import numpy as np
 from aiohttp import hdrs, web
 from pydantic import BaseModel
 
@@ -22,6 +22,7 @@ from neuralbridge.protocol.openai_replies import (
     ModelCard,
     ModelList,
 )
+from neuralbridge.retrieval.arrays import Matrix
 from neuralbridge.web.json_api import read_json
 from neuralbridge.web.keys import SERVICES, Services
 
@@ -132,24 +133,26 @@ def model_headers(target: Target, served: str) -> dict[str, str]:
 
 async def models(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
-    return told(ModelList(data=[card(services, name) for name in services.names.listed]))
+    cards = [card(services, entry.name, entry.model) for entry in services.names.entries]
+    return told(ModelList(data=cards))
 
 
 async def model(request: web.Request) -> web.Response:
-    return told(card(request.app[SERVICES], request.match_info["name"]))
+    services, name = request.app[SERVICES], request.match_info["name"]
+    listed = {entry.name: entry.model for entry in services.names.entries}
+    return told(card(services, name, listed.get(name) or services.names.resolve(name).model))
 
 
 async def resolve(request: web.Request) -> web.Response:
     """Why a name leads where it does."""
-    name = request.query.get("model")
-    if not name:
-        raise InvalidParams("model must be a name to resolve, as ?model=gpt-4.", "model")
-    return web.json_response(request.app[SERVICES].names.explain(name), headers={hdrs.CACHE_CONTROL: "no-store"})
+    name, kind = request.query.get("model"), request.query.get("kind", "chat")
+    if not name or kind not in ("chat", "embedding"):
+        raise InvalidParams("model must be a name to resolve, and kind chat or embedding: ?model=gpt-4.", "model")
+    found = request.app[SERVICES].names.explain(name, "embedding" if kind == "embedding" else "chat")
+    return web.json_response(asdict(found), headers={hdrs.CACHE_CONTROL: "no-store"})
 
 
-def card(services: Services, name: str) -> ModelCard:
-    """Raises ModelNotFound."""
-    served = services.names.resolve(name).model
+def card(services: Services, name: str, served: str) -> ModelCard:
     return ModelCard(id=name, created=services.started_at, served=served, context=services.models.context(served))
 
 
@@ -166,12 +169,9 @@ async def embeddings(request: web.Request) -> web.Response:
             f"input must be a text that is not empty, or a list of 1 to {MAX_INPUTS:,} of these.", "input"
         )
     embedded = await services.library.embed(texts)
-    vectors = embedded.vectors
-    if wanted.dimensions is not None:
-        if wanted.dimensions > vectors.shape[1]:
-            raise InvalidParams(f"dimensions must be a whole number from 1 to {vectors.shape[1]}.", "dimensions")
-        vectors = vectors[:, : wanted.dimensions]
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    if wanted.dimensions is not None and wanted.dimensions > embedded.dimensions:
+        raise InvalidParams(f"dimensions must be a whole number from 1 to {embedded.dimensions}.", "dimensions")
+    vectors = embedded.shortened(wanted.dimensions or embedded.dimensions)
     if embedded.cut:
         cut = ", ".join(map(str, embedded.cut[:20]))
         headers["Warning"] = f'299 - "only the first {embedded.limit} tokens were read of input {cut}"'
@@ -184,7 +184,7 @@ async def embeddings(request: web.Request) -> web.Response:
     return told(answer, headers={**headers, **model_headers(target, embedded.model)})
 
 
-def as_wanted(vector: np.ndarray, encoding: str) -> list[float] | str:
+def as_wanted(vector: Matrix, encoding: str) -> list[float] | str:
     if encoding == "base64":
         return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
     return [float(value) for value in vector]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neuralbridge.engine.engine import Engine
-from neuralbridge.engine.llama import LlamaRunner, likeliest, log_total
+from neuralbridge.engine.llama import LlamaRunner, log_total
 from neuralbridge.errors import ModelUnusable
 from neuralbridge.types import Finish, Piece, Sampling
 

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel
 
 from neuralbridge.catalog.names import Target
-from neuralbridge.errors import BridgeError, InvalidParams, ModelNotFound, Overloaded, PromptTooLong
+from neuralbridge.errors import BridgeError, InvalidParams, ModelNotFound, Overloaded, PromptTooLong, SchemaRefused
 from neuralbridge.protocol.failure import describe
 from neuralbridge.protocol.openai import MAX_INPUTS, EmbeddingsRequest, Received, read, unsupported
 from neuralbridge.protocol.openai_replies import (
@@ -93,6 +93,7 @@ def as_openai(error: Exception) -> ErrorReply:
     param = "model" if isinstance(error, ModelNotFound) else None
     param = "messages" if isinstance(error, PromptTooLong) else param
     param = error.param if isinstance(error, InvalidParams) else param
+    param = "response_format" if isinstance(error, SchemaRefused) else param
     return ErrorReply(error=error_body(failure.code, failure.message, status_of(error), param))
 
 
@@ -124,7 +125,7 @@ def model_headers(target: Target, served: str) -> dict[str, str]:
     return {
         "x-neuralbridge-model-requested": quote(target.requested[:200], safe="/:@ "),
         "x-neuralbridge-model-served": quote(served, safe="/:@ "),
-        "x-neuralbridge-rule": quote(target.rule, safe="/:@ *[]"),
+        "x-neuralbridge-model-rule": quote(target.rule, safe="/:@ *[]"),
     }
 
 

@@ -445,7 +445,7 @@ async def test_headers_say_what_was_asked_and_what_answered(served: Served) -> N
         async with posting(served, CHAT, {"model": "gpt-4", "messages": HELLO, "stream": stream}) as reply:
             told = [reply.headers[f"x-neuralbridge-{name}"] for name in ("model-requested", "model-served")]
             assert told == ["gpt-4", "small"]
-            assert "x-neuralbridge-rule" in reply.headers
+            assert "x-neuralbridge-model-rule" in reply.headers
 
 
 async def test_what_is_not_supported_is_named_in_a_warning_and_the_unknown_is_ignored(served: Served) -> None:

@@ -12,7 +12,6 @@ from neuralbridge.assistant.assistant import Assistant
 from neuralbridge.assistant.cache import Cache
 from neuralbridge.assistant.evidence import Witness
 from neuralbridge.assistant.models import LocalModel, Models
-from neuralbridge.catalog.names import Names
 from neuralbridge.config import Config
 from neuralbridge.data_folder import claim
 from neuralbridge.database import Database
@@ -28,6 +27,7 @@ from neuralbridge.retrieval.jobs import Jobs
 from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.reading import Reader
 from neuralbridge.retrieval.watcher import Watcher
+from neuralbridge.settings import Settings
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.store.feedback import Feedback
@@ -47,12 +47,14 @@ def build_app(
     open_runner: OpenRunner,
     home: Path = ROOT,
     open_embedder: OpenEmbedder = Embedder,
+    settings: Settings | None = None,
 ) -> web.Application:
     """The application on the data folder `data`; paths of the configuration start at `home`.
 
     `open_runner` loads the model of that name, later, on its engine's thread; `open_embedder` makes an embedding
-    model's embedder.
+    model's embedder. `settings` may follow the configuration's file; without, they stay as they are.
     """
+    settings = settings or Settings(config)
     database = Database(data / "neuralbridge.db")
     conversations = Conversations(database)
     models = Models(
@@ -72,14 +74,12 @@ def build_app(
     cached = CachedAnswers(database, config.cache.entries, config.cache.hours)
     cache = Cache(cached, conversations, config.cache, library.compare)
     assistant = Assistant(
-        Names(config),
+        settings,
         models,
         Witness(library, config.documents),
         library,
         cache,
         conversations,
-        config.cascade,
-        config.answers,
     )
     answers = Answers(assistant, config.limits)
 
@@ -105,6 +105,11 @@ def build_app(
         await watcher.stop()
         await library.stop()
 
+    async def following(_: web.Application) -> AsyncIterator[None]:
+        settings.start()
+        yield
+        await settings.stop()
+
     async def answering(_: web.Application) -> AsyncIterator[None]:
         yield
         await answers.close()
@@ -113,10 +118,10 @@ def build_app(
     app = web.Application(client_max_size=config.server.max_frame_bytes)
     feedback = Feedback(database)
     app[SERVICES] = Services(
-        config, assistant, answers, conversations, Doors(config.server.port), library, cached, feedback
+        config, assistant, answers, conversations, Doors(config.server.port), library, cached, feedback, settings
     )
     app[MODELS] = models
-    app.cleanup_ctx.extend([storage, documents, model, answering])
+    app.cleanup_ctx.extend([storage, documents, model, following, answering])
     add_routes(app, ROOT / "static")
     return app
 

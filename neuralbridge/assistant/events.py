@@ -14,7 +14,8 @@ from neuralbridge.types import Params, Retrieval
 class Question:
     """A valid question. `streamed`: the asker wants the text as it comes, not only the whole.
 
-    `revisable`: another answer may take the place of the first. `tag` is the asker's own and comes back with every event.
+    `revisable`: another answer may take the place of the first. `tag` is the asker's own and comes back with every
+    event.
     """
 
     conversation: Conversation

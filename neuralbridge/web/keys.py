@@ -9,6 +9,7 @@ from neuralbridge.assistant.assistant import Assistant
 from neuralbridge.config import Config
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.library import Library
+from neuralbridge.settings import Settings
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.store.feedback import Feedback
@@ -26,6 +27,7 @@ class Services:
     library: Library
     cached: CachedAnswers
     feedback: Feedback
+    settings: Settings
 
 
 SERVICES = web.AppKey("services", Services)

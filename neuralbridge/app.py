@@ -15,7 +15,6 @@ from neuralbridge.assistant.completions import Completions
 from neuralbridge.assistant.evidence import Witness
 from neuralbridge.assistant.metrics import Metrics
 from neuralbridge.assistant.models import LocalModel, Models
-from neuralbridge.catalog.names import Names
 from neuralbridge.config import Config
 from neuralbridge.data_folder import claim
 from neuralbridge.database import Database
@@ -31,6 +30,7 @@ from neuralbridge.retrieval.jobs import Jobs
 from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.reading import Reader
 from neuralbridge.retrieval.watcher import Watcher
+from neuralbridge.settings import Settings
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.store.feedback import Feedback
@@ -50,12 +50,14 @@ def build_app(
     open_runner: OpenRunner,
     home: Path = ROOT,
     open_embedder: OpenEmbedder = Embedder,
+    settings: Settings | None = None,
 ) -> web.Application:
     """The application on the data folder `data`; paths of the configuration start at `home`.
 
     `open_runner` loads the model of that name, later, on its engine's thread; `open_embedder` makes an embedding
-    model's embedder.
+    model's embedder. `settings` may follow the configuration's file; without, they stay as they are.
     """
+    settings = settings or Settings(config)
     database = Database(data / "neuralbridge.db")
     conversations = Conversations(database)
     models = Models(
@@ -76,19 +78,17 @@ def build_app(
     cache = Cache(cached, conversations, config.cache, library.compare)
     checker = Checker(library)
     metrics = Metrics()
-    names, witness = Names(config), Witness(library, config.documents, metrics)
+    witness = Witness(library, config.documents, metrics)
     assistant = Assistant(
-        names,
+        settings,
         models,
         witness,
         checker,
         cache,
         conversations,
-        config.cascade,
-        config.answers,
     )
     answers = Answers(assistant, config.limits, metrics)
-    completions = Completions(names, models, witness, checker, metrics)
+    completions = Completions(settings, models, witness, checker, metrics)
     watch(metrics, models, answers)
 
     async def storage(_: web.Application) -> AsyncIterator[None]:
@@ -113,6 +113,11 @@ def build_app(
         await watcher.stop()
         await library.stop()
 
+    async def following(_: web.Application) -> AsyncIterator[None]:
+        settings.start()
+        yield
+        await settings.stop()
+
     async def answering(_: web.Application) -> AsyncIterator[None]:
         lag = asyncio.create_task(metrics.watch_loop())
         yield
@@ -124,7 +129,7 @@ def build_app(
     feedback = Feedback(database)
     app[SERVICES] = Services(
         config=config,
-        names=names,
+        settings=settings,
         models=models,
         assistant=assistant,
         answers=answers,
@@ -137,7 +142,7 @@ def build_app(
         metrics=metrics,
     )
     app[MODELS] = models
-    app.cleanup_ctx.extend([storage, documents, model, answering])
+    app.cleanup_ctx.extend([storage, documents, model, following, answering])
     add_routes(app, ROOT / "static")
     return app
 

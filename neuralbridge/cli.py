@@ -61,14 +61,17 @@ def serve_command(config_path: Path, host: str | None, port: int | None, data_di
     logs.to_stderr()
     offline.watch()
     os.umask(0o077)
-    config = override(read_config(config_path), host, port)
+    written = read_config(config_path)
+    config = override(written, host, port)
     model_path = model_file(config, config_path)
     data = data_dir or config_path.parent / config.data_dir
     with ThreadPoolExecutor(1) as prober:  # the probe is a process of its own: it runs while the imports go on here
         probed = prober.submit(probe, model_path, SETUP)
         from neuralbridge.server import serve
+        from neuralbridge.settings import Settings
 
-        asyncio.run(serve(config, data, config_path.parent, probed))
+        settings = Settings(config, config_path, written)
+        asyncio.run(serve(config, data, config_path.parent, probed, settings))
 
 
 @main.command("ingest")

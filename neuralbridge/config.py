@@ -399,7 +399,12 @@ def check_chat(ways: Ways, where: Where, name: str) -> None:
 
 def read_config(path: Path) -> Config:
     """Read and check a configuration file. Raises ConfigInvalid with one line for a person."""
-    root, settings = parse(read_text(path), path)
+    return config_from(read_text(path), path)
+
+
+def config_from(text: str, path: Path) -> Config:
+    """The configuration that the text of the file `path` is. Raises ConfigInvalid as `read_config` does."""
+    root, settings = parse(text, path)
     try:
         return Config.model_validate(settings)
     except ValidationError as error:

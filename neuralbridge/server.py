@@ -13,6 +13,7 @@ from neuralbridge.app import MODELS, build_app, llama_runners
 from neuralbridge.config import Config
 from neuralbridge.errors import StartRefused
 from neuralbridge.protocol.handshake import Doors
+from neuralbridge.settings import Settings
 from neuralbridge.web.keys import SERVICES
 
 logger = logging.getLogger(__name__)
@@ -22,12 +23,12 @@ SHUTDOWN_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve(config: Config, data: Path, home: Path, probed: "Future[None]") -> None:
+async def serve(config: Config, data: Path, home: Path, probed: "Future[None]", settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Listens once the probe of the model file is good; the model loads behind that.
 
     Raises StartRefused.
     """
-    app = build_app(config, data, llama_runners(config, home), home)
+    app = build_app(config, data, llama_runners(config, home), home, settings=settings)
     # handler_cancellation: a client that leaves while it still waits is noticed at once, not at the next write
     runner = web.AppRunner(app, handler_cancellation=True, keepalive_timeout=KEEPALIVE_SECONDS, access_log=None)
     await asyncio.wrap_future(probed)

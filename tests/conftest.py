@@ -9,10 +9,11 @@ import pytest
 from aiohttp.test_utils import TestServer, unused_port
 
 from neuralbridge.app import OpenEmbedder, build_app
-from neuralbridge.config import Config
+from neuralbridge.config import Config, read_config
 from neuralbridge.database import Database
 from neuralbridge.engine.runner import Runner
 from neuralbridge.protocol.handshake import Doors
+from neuralbridge.settings import Settings
 from neuralbridge.web.keys import SERVICES
 from tests.fakes import FakeEmbedder, FakeRunner
 from tests.phoenix_client import PhoenixClient
@@ -58,19 +59,27 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Start servers: `await serve(runner=..., **sections of the configuration)`; all are stopped afterwards."""
+    """Start servers: `await serve(runner=..., **sections of the configuration)`; all are stopped afterwards.
+
+    With a `config_file`, that is the configuration, and followed.
+    """
     started: list[Served] = []
 
     async def start(
         runner: FakeRunner | None = None,
         open_embedder: OpenEmbedder = FakeEmbedder,
         others: dict[str, Runner] | None = None,
+        config_file: Path | None = None,
         **sections: Any,
     ) -> Served:
         runner = runner or FakeRunner()
-        config = Config.model_validate({**SETTINGS, **sections})
+        config = read_config(config_file) if config_file else Config.model_validate({**SETTINGS, **sections})
         app = build_app(
-            config, tmp_path / "data", lambda name: (others or {}).get(name) or runner, open_embedder=open_embedder
+            config,
+            tmp_path / "data",
+            lambda name: ({} if others is None else others).get(name) or runner,
+            open_embedder=open_embedder,
+            settings=Settings(config, config_file),
         )
         port = unused_port()
         app[SERVICES].doors = Doors(port, "127.0.0.1", config.server.allowed_hosts, config.server.allowed_origins)

@@ -241,7 +241,7 @@ def test_doctor_names_a_missing_model_and_the_command_that_brings_it(config: Pat
 
 def test_doctor_names_a_wrong_configuration_and_still_tells_the_rest(config: Path) -> None:
     status, found = diagnosis(replaced(config, "version: 1", "version: 2"))
-    assert (status, found["configuration"]) == (1, f"{config}:1: version: 2; expected 1")
+    assert (status, found["configuration"]) == (1, f"{config}:1:1: version: 2; expected 1")
     assert found["python"] == sys.version.split()[0]
 
 

@@ -32,9 +32,10 @@ from neuralbridge.assistant.extract import cited, extract
 from neuralbridge.assistant.models import LocalModel, Models
 from neuralbridge.assistant.prompt import Prompt
 from neuralbridge.assistant.receipts import attempt_of, receipt_from, with_reason
-from neuralbridge.catalog.names import Names, Target
-from neuralbridge.config import Answers, Cascade
+from neuralbridge.catalog.names import Target
+from neuralbridge.config import Cascade
 from neuralbridge.errors import BridgeError
+from neuralbridge.settings import Applied, Settings
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.types import Cancellation, Retrieval, Sampling
 
@@ -49,6 +50,7 @@ class Task:
 
     question: Question
     cancellation: Cancellation
+    settings: Applied
     target: Target
     sampling: Sampling
     retrieval: Retrieval
@@ -68,22 +70,18 @@ class Assistant:
 
     def __init__(
         self,
-        names: Names,
+        settings: Settings,
         models: Models,
         witness: Witness,
         checker: Checker,
         cache: Cache,
         conversations: Conversations,
-        cascade: dict[str, Cascade],
-        settings: Answers,
     ) -> None:
-        self._names = names
+        self._settings = settings
         self._models = models
         self._witness = witness
         self._cache = cache
         self._conversations = conversations
-        self._cascade = cascade
-        self._settings = settings
         self._checker = checker
 
     @property
@@ -94,7 +92,7 @@ class Assistant:
     @property
     def names(self) -> list[str]:
         """The model names that clients may ask for."""
-        return self._names.listed
+        return self._settings.applied.names.listed
 
     async def ask(self, question: Question, cancellation: Cancellation) -> AsyncGenerator[AskEvent]:
         """Answer a question: Started, Sources if there are any, the text as it comes, Cited, Answered.
@@ -102,13 +100,14 @@ class Assistant:
         Where another answer takes the place of the first, Superseded, and Started again. Raises InvalidRequest,
         DocumentsUnavailable and Overloaded with nothing stored, EngineFailed with the answer stored as far as it came.
         """
-        target = self._names.resolve(question.model)
+        settings = self._settings.applied
+        target = settings.names.resolve(question.model)
         receipt = Receipt(model_used=target.model, model_requested=target.requested, finish_reason="cancelled")
         if cancellation.requested:
             yield Answered("", receipt)
             return
         retrieval = question.retrieval or target.retrieval
-        task = Task(question, cancellation, target, target.sampling(question.params), retrieval, receipt)
+        task = Task(question, cancellation, settings, target, target.sampling(question.params), retrieval, receipt)
         await self._recall(task)
         if task.found.entry is not None:
             steps = self._repeat(task)
@@ -124,7 +123,7 @@ class Assistant:
         """Look for an answer from before; where there is none that holds, for passages that fit the question."""
         question = task.question
         if question.cache and task.target.cache:
-            cascade = self._cascade.get(task.target.model)
+            cascade = task.settings.cascade.get(task.target.model)
             models = [task.target.model, cascade.to] if cascade else [task.target.model]
             digests = [await self._models[name].digest() for name in models]
             task.key = await self._cache.key(question, digests, self._ways(task, cascade))
@@ -143,9 +142,8 @@ class Assistant:
     def _ways(self, task: Task, cascade: Cascade | None) -> list[object]:
         """Everything besides question, conversation and models that decides what becomes of a question."""
         return [
-            *(task.target.system_prompt, task.retrieval, asdict(replace(task.sampling, grammar=None))),
-            task.sampling.grammar and task.sampling.grammar.schema,
-            *(cascade and cascade.below, self._settings.extract_below, *self._witness.ways),
+            *(task.target.system_prompt, task.retrieval, asdict(task.sampling)),
+            *(cascade and cascade.below, task.settings.answers.extract_below, *self._witness.ways),
         ]
 
     async def _repeat(self, task: Task) -> AsyncGenerator[AskEvent]:
@@ -229,7 +227,7 @@ class Assistant:
 
     async def _second_opinion(self, task: Task, draft: Draft) -> AsyncGenerator[AskEvent]:
         """Where the answer is weak, ask the larger model with the same passages; if it cannot, the first stands."""
-        cascade = self._cascade.get(task.receipt.model_used)
+        cascade = task.settings.cascade.get(task.receipt.model_used)
         if cascade is None or task.receipt.confidence_score >= cascade.below or task.cancellation.requested:
             return
         first, first_text, replaced = task.receipt, draft.text, False
@@ -278,7 +276,7 @@ class Assistant:
         """Where the answer is still weak and a passage fits the question well, give that."""
         weak = task.receipt
         strong = bool(weak.sources) and task.evidence.strength >= STRONG_EVIDENCE
-        if weak.confidence_score >= self._settings.extract_below or not strong or task.cancellation.requested:
+        if weak.confidence_score >= task.settings.answers.extract_below or not strong or task.cancellation.requested:
             return
         found = extract(task.question.query, weak.sources)
         certain = confidence_of_extract(task.evidence.strength)

@@ -15,10 +15,11 @@ from neuralbridge.assistant.metrics import Metrics, Timing
 from neuralbridge.assistant.models import LocalModel, Models
 from neuralbridge.assistant.prompt import Prompt
 from neuralbridge.assistant.tools import NO_TOOLS, CallReader, Tools, marked
-from neuralbridge.catalog.names import Names, Target
+from neuralbridge.catalog.names import Target
 from neuralbridge.engine.conformance import violation
 from neuralbridge.errors import EngineFailed
 from neuralbridge.retrieval.library import LOCAL
+from neuralbridge.settings import Settings
 from neuralbridge.types import Call, Cancellation, ChatMessage, Params, Piece, Retrieval, Sampling
 
 Build = Callable[[LocalModel], Awaitable[Prompt]]
@@ -89,9 +90,11 @@ class Reply:
 class Completions:
     """Goes on with conversations and texts."""
 
-    def __init__(self, names: Names, models: Models, witness: Witness, checker: Checker, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, models: Models, witness: Witness, checker: Checker, metrics: Metrics
+    ) -> None:
         self._metrics = metrics
-        self._names = names
+        self._settings = settings
         self._models = models
         self._witness = witness
         self._checker = checker
@@ -108,7 +111,7 @@ class Completions:
 
         Raises InvalidRequest, DocumentsUnavailable, Overloaded, ModelUnusable and EngineFailed, all before any text.
         """
-        target = self._names.resolve(name)
+        target = self._settings.applied.names.resolve(name)
         if target.system_prompt and not any(message.role == "system" for message in messages):
             messages = [ChatMessage("system", target.system_prompt), *messages]
         wanted = retrieval or target.retrieval
@@ -121,7 +124,7 @@ class Completions:
 
     async def text(self, name: str | None, prompts: Sequence[str], wish: Wish) -> Reply:
         """Begin to go on with texts; the choices are those of the first, then those of the next. Raises as `chat`."""
-        target = self._names.resolve(name)
+        target = self._settings.applied.names.resolve(name)
         whole = await self._begin(target, wish, NO_TOOLS, Evidence(), partial(plain, prompts[0]))
         try:
             for prompt in prompts[1:]:

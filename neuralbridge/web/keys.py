@@ -14,6 +14,7 @@ from neuralbridge.catalog.names import Names
 from neuralbridge.config import Config
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.library import Library
+from neuralbridge.settings import Settings
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.store.feedback import Feedback
@@ -24,7 +25,7 @@ class Services:
     """What handlers may use. `doors` is known once the server listens: it has the port."""
 
     config: Config
-    names: Names
+    settings: Settings
     models: Models
     assistant: Assistant
     answers: Answers
@@ -36,6 +37,11 @@ class Services:
     feedback: Feedback
     metrics: Metrics
     started_at: int = field(default_factory=lambda: int(time.time()))  # Unix time
+
+    @property
+    def names(self) -> Names:
+        """As they apply now: the configuration may be edited meanwhile."""
+        return self.settings.applied.names
 
 
 SERVICES = web.AppKey("services", Services)

@@ -71,6 +71,7 @@ async def health(request: web.Request) -> web.Response:
         "answers_under_way": services.answers.under_way,
         "sockets": len(request.app[SOCKETS]),
         "outgoing_connections": attempts(),
+        "config": {"error": services.settings.error, "pending": services.settings.pending},
     }
     return web.json_response(body, headers={"Cache-Control": "no-store"})
 

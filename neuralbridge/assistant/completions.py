@@ -1,6 +1,7 @@
 """Answers to conversations that their askers keep themselves, as OpenAI's clients do. Nothing of them is stored."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,10 +18,12 @@ from neuralbridge.assistant.prompt import Prompt
 from neuralbridge.assistant.tools import NO_TOOLS, CallReader, Tools, marked
 from neuralbridge.catalog.names import Target
 from neuralbridge.engine.conformance import violation
-from neuralbridge.errors import EngineFailed
+from neuralbridge.errors import BridgeError, EngineFailed
 from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.settings import Settings
 from neuralbridge.types import Call, Cancellation, ChatMessage, Params, Piece, Retrieval, Sampling
+
+logger = logging.getLogger(__name__)
 
 Build = Callable[[LocalModel], Awaitable[Prompt]]
 LONGEST_QUESTION = 32_000  # characters of a message that documents are asked with
@@ -81,6 +84,7 @@ class Reply:
     wish: Wish
     choices: list[Choice]
     refusal: str | None = None
+    again: Callable[[str], Awaitable["Reply"]] | None = None  # the same, of another model
 
     async def aclose(self) -> None:
         for choice in self.choices:
@@ -118,9 +122,25 @@ class Completions:
         evidence = Evidence() if tools else await self._evidence(messages, wanted)
         if wanted == "strict" and not tools and not evidence.sufficient:
             return self._refuse(target, messages[-1].content, evidence, wish)
-        return await self._begin(
-            target, wish, tools, evidence, lambda model: model.prompts.given(messages, tools, evidence.passages)
-        )
+
+        def build(model: LocalModel) -> Awaitable[Prompt]:
+            return model.prompts.given(messages, tools, evidence.passages)
+
+        reply = await self._begin(target, wish, tools, evidence, build)
+        if wish.choices == 1 and not tools:
+            reply.again = lambda name: self._begin(only(target, name), wish, tools, evidence, build)
+        return reply
+
+    async def second_opinion(self, reply: Reply, receipt: Receipt) -> Reply | None:
+        """The larger model's answer, begun, where the first is weak and that is wanted; None: the first stands."""
+        cascade = self._settings.applied.cascade.get(receipt.model_used)
+        if reply.again is None or cascade is None or receipt.confidence_score >= cascade.below:
+            return None
+        try:
+            return await reply.again(cascade.to)
+        except BridgeError as error:
+            logger.warning("there is no second opinion", extra={"why": str(error)})
+            return None
 
     async def text(self, name: str | None, prompts: Sequence[str], wish: Wish) -> Reply:
         """Begin to go on with texts; the choices are those of the first, then those of the next. Raises as `chat`."""
@@ -199,6 +219,11 @@ class Completions:
 
 async def plain(text: str, model: LocalModel) -> Prompt:
     return await model.prompts.plain(text)
+
+
+def only(target: Target, model: str) -> Target:
+    """The same wishes, but of this model and no other."""
+    return replace(target, model=model, fallbacks=(), overflow=())
 
 
 def receipt_of(target: Target, model: LocalModel) -> Receipt:

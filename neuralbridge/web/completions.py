@@ -1,7 +1,6 @@
 """POST /v1/chat/completions and /v1/completions, at once or as a stream."""
 
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, suppress
 from typing import Any
 
 from aiohttp import web
@@ -9,7 +8,7 @@ from aiohttp import web
 from neuralbridge.assistant.completions import Reply, Wish
 from neuralbridge.assistant.events import Receipt
 from neuralbridge.assistant.tools import NO_TOOLS, Tools
-from neuralbridge.errors import InvalidParams
+from neuralbridge.errors import EngineFailed, InvalidParams
 from neuralbridge.protocol import openai_replies as replies
 from neuralbridge.protocol.openai import ChatRequest, Choosing, CompletionRequest, Message, NamedTool
 from neuralbridge.types import Call, ChatMessage, Piece
@@ -29,13 +28,20 @@ async def chat(request: web.Request) -> web.StreamResponse:
         return await converse(request, wanted, headers)
     completions = request.app[SERVICES].completions
     messages = [as_message(message) for message in wanted.messages]
-    begun = completions.chat(wanted.model, messages, wish_of_chat(wanted), tools_of(wanted), wanted.retrieval)
-    async with closing(begun) as reply:
-        headers |= model_headers(reply.target, reply.receipt.model_used)
+    wish, tools = wish_of_chat(wanted), tools_of(wanted)
+    # Whatever happens, also that the client hangs up: closed, nothing goes on for it
+    async with aclosing(await completions.chat(wanted.model, messages, wish, tools, wanted.retrieval)) as reply:
         heading = Heading("chatcmpl", "chat.completion", reply.target.echo)
         if wanted.stream:
+            headers |= model_headers(reply.target, reply.receipt.model_used)
             return await stream_chat(request, wanted, reply, heading, headers)
-        return told(await whole_chat(request, wanted, reply, heading), headers=headers)
+        completion, receipt = await whole_chat(request, wanted, reply, heading)
+        second = await completions.second_opinion(reply, receipt)
+        if second is not None:
+            async with aclosing(second):
+                with suppress(EngineFailed):  # then the first stands
+                    completion, receipt = await whole_chat(request, wanted, second, heading)
+        return told(completion, headers={**headers, **model_headers(reply.target, receipt.model_used)})
 
 
 async def text(request: web.Request) -> web.StreamResponse:
@@ -45,23 +51,14 @@ async def text(request: web.Request) -> web.StreamResponse:
     prompts = [wanted.prompt] if isinstance(wanted.prompt, str) else wanted.prompt
     if not prompts or len(prompts) * wanted.n > MAX_TEXTS:
         raise InvalidParams(f"prompt and n must ask for 1 to {MAX_TEXTS} texts together.", "prompt")
-    async with closing(request.app[SERVICES].completions.text(wanted.model, prompts, wish_of_text(wanted))) as reply:
+    completions = request.app[SERVICES].completions
+    async with aclosing(await completions.text(wanted.model, prompts, wish_of_text(wanted))) as reply:
         headers |= model_headers(reply.target, reply.receipt.model_used)
         heading = Heading("cmpl", "text_completion", reply.target.echo)
         before = [prompt if wanted.echo else "" for prompt in prompts for _ in range(wanted.n)]
         if wanted.stream:
             return await stream_text(request, wanted, reply, heading, headers, before)
         return told(await whole_text(request, wanted, reply, heading, before), headers=headers)
-
-
-@asynccontextmanager
-async def closing(begun: Awaitable[Reply]) -> AsyncIterator[Reply]:
-    """Whatever happens, also that the client hangs up: nothing goes on for it."""
-    reply = await begun
-    try:
-        yield reply
-    finally:
-        await reply.aclose()
 
 
 # What is asked
@@ -115,11 +112,12 @@ def tools_of(wanted: ChatRequest) -> Tools:
 
 async def whole_chat(
     request: web.Request, wanted: ChatRequest, reply: Reply, heading: Heading
-) -> replies.ChatCompletion:
+) -> tuple[replies.ChatCompletion, Receipt]:
+    """The answer, and the receipt of its first choice."""
     if reply.refusal is not None:
         said = replies.ChatAnswer(content=reply.refusal, citations=[])
         choices = [replies.ChatChoice(index=0, message=said, finish_reason="stop")]
-        return whole(heading, choices, reply, reply.receipt)
+        return whole(heading, choices, reply, reply.receipt), reply.receipt
     completions = request.app[SERVICES].completions
     choices, receipts = [], []
     for index, choice in enumerate(reply.choices):
@@ -135,7 +133,7 @@ async def whole_chat(
         choices.append(
             replies.ChatChoice(index=index, message=answer, logprobs=logprobs, finish_reason=choice.finish_reason)
         )
-    return whole(heading, choices, reply, receipts[0])
+    return whole(heading, choices, reply, receipts[0]), receipts[0]
 
 
 def whole(

@@ -12,6 +12,7 @@ import aiohttp
 import numpy as np
 import pytest
 
+from neuralbridge.errors import ModelUnusable
 from neuralbridge.store.conversations import Conversation
 from neuralbridge.web.keys import SERVICES
 from tests.conftest import Serve, Served
@@ -527,3 +528,76 @@ async def test_metrics_count_what_was_asked(served: Served) -> None:
         text = await reply.text()
     assert 'neuralbridge_questions_total{source="llm",status="stop"} 2.0' in text
     assert "neuralbridge_event_loop_lag_seconds_count" in text
+
+
+@pytest.mark.parametrize(
+    ("below", "stream", "served_by"), [(0.99, False, "large"), (0.01, False, "small"), (0.99, True, "small")]
+)
+async def test_a_weak_answer_at_once_gives_way_to_the_larger_models(
+    serve: Serve, below: float, stream: bool, served_by: str
+) -> None:
+    models = {name: {"path": f"models/{name}.gguf"} for name in ("small", "large")}
+    larger = FakeRunner(reply=lambda _: "large")
+    served = await serve(models=models, others={"large": larger}, cascade={"small": {"to": "large", "below": below}})
+    async with posting(served, CHAT, {"model": "gpt-4", "messages": HELLO, "stream": stream}) as reply:
+        assert reply.headers["x-neuralbridge-model-served"] == served_by
+        assert ("large" in await reply.text()) is (served_by == "large")
+
+
+async def test_a_larger_model_that_cannot_answer_leaves_the_first_answer(serve: Serve) -> None:
+    models = {name: {"path": f"models/{name}.gguf"} for name in ("small", "large")}
+    broken = FakeRunner()
+    broken.fails = lambda _: True
+    served = await serve(models=models, others={"large": broken}, cascade={"small": {"to": "large", "below": 0.99}})
+    assert (await chat(served))["choices"][0]["message"]["content"] == "You asked: hello"
+
+
+class Missing(FakeRunner):
+    """A model that cannot be loaded."""
+
+    @property
+    def slots(self) -> int:
+        raise ModelUnusable("large.gguf is missing.")
+
+    @slots.setter
+    def slots(self, value: int) -> None:
+        pass
+
+
+LARGE = {"models": {name: {"path": f"models/{name}.gguf"} for name in ("small", "large")}}
+
+
+async def ask_on_the_channel(served: Served, **more: Any) -> dict[str, Any]:
+    async with served.client() as client:
+        await client.join("proxy:s")
+        await client.push("proxy:s", "query", {"query": "hello", **more})
+        return (await client.until("response", "error"))[-1][4]
+
+
+async def test_a_model_that_cannot_be_loaded_is_fallen_back_from(serve: Serve) -> None:
+    routing = {"default": "gpt-4", "fallbacks": [{"large": ["small"]}]}
+    served = await serve(**LARGE, others={"large": Missing()}, routing=routing)
+    async with posting(served, CHAT, {"model": "large", "messages": HELLO}) as reply:
+        assert (reply.status, reply.headers["x-neuralbridge-model-served"]) == (200, "small")
+    told = await ask_on_the_channel(served, model="large")
+    assert (told["metadata"]["model_requested"], told["metadata"]["model_used"]) == ("large", "small")
+
+
+async def test_without_a_fallback_a_model_that_cannot_be_loaded_is_named(serve: Serve) -> None:
+    served = await serve(**LARGE, others={"large": Missing()})
+    status, told = await post(served, CHAT, {"model": "large", "messages": HELLO})
+    assert (status, told["error"]["code"]) == (503, "unavailable")
+    assert "large.gguf is missing" in told["error"]["message"]
+
+
+async def test_a_prompt_that_does_not_fit_goes_to_a_model_with_more_room(serve: Serve) -> None:
+    routing = {"default": "gpt-4", "context_window_fallbacks": [{"small": ["large"]}]}
+    roomy = FakeRunner(cells=9_000, reply=lambda _: "roomy")
+    served = await serve(**LARGE, others={"large": roomy}, routing=routing)
+    long = [{"role": "user", "content": "x" * 5_000}]
+    async with posting(served, CHAT, {"model": "small", "messages": long}) as reply:
+        assert (reply.status, reply.headers["x-neuralbridge-model-served"]) == (200, "large")
+    told = await ask_on_the_channel(served, query="x" * 5_000)
+    assert (told["response"], told["metadata"]["model_used"]) == ("roomy", "large")
+    status, error = await post(served, CHAT, {"model": "small", "messages": [{"role": "user", "content": "x" * 9_000}]})
+    assert (status, error["error"]["code"]) == (400, "context_length_exceeded")

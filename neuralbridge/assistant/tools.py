@@ -45,20 +45,40 @@ class Tools:
     def schema(self) -> dict[str, Any]:
         """Of a call to one of the functions that may be called."""
         wanted = [f for f in self.functions if self.choice in ("auto", "required", f["name"])]
-        return {"anyOf": [call_schema(function) for function in wanted]} if len(wanted) > 1 else call_schema(wanted[0])
+        if len(wanted) == 1:
+            return call_schema(wanted[0])
+        return {"anyOf": [call_schema(function, f"#/anyOf/{place}") for place, function in enumerate(wanted)]}
 
 
 NO_TOOLS = Tools()
 
 
-def call_schema(function: dict[str, Any]) -> dict[str, Any]:
+def call_schema(function: dict[str, Any], place: str = "#") -> dict[str, Any]:
+    """Of a call of it, where the schema stands at `place` in the whole."""
     parameters = {"type": "object", **function.get("parameters", {})}
+    parameters.pop("$id", None)  # references would be looked for there
     return {
         "type": "object",
-        "properties": {"name": {"const": function["name"]}, "arguments": parameters},
+        "properties": {
+            "name": {"const": function["name"]},
+            "arguments": moved(parameters, f"{place}/properties/arguments"),
+        },
         "required": ["name", "arguments"],
         "additionalProperties": False,
     }
+
+
+def moved(schema: Any, place: str) -> Any:
+    """A schema that comes to stand at `place` in a larger one: that is where its references lead now."""
+    if isinstance(schema, list):
+        return [moved(each, place) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inside = {key: moved(each, place) for key, each in schema.items()}
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and (reference == "#" or reference.startswith("#/")):
+        inside["$ref"] = place + reference[1:]
+    return inside
 
 
 def supported(template: str | None) -> bool:
@@ -101,14 +121,13 @@ class CallReader:
         rest = ""
         while OPENING in held:
             before, _, after = held.partition(OPENING)
-            inside, _, held = after.partition(CLOSING)
-            call = read_call(inside, self._tools)
+            written, behind = divided(after)
+            call = read_call(written, self._tools)
             if call:
                 self.calls.append(call)
-                rest += before.strip()
-            else:
-                rest += before + OPENING + inside
-        return rest + (held if not self.calls else held.strip())
+            rest, held = (rest + before, behind) if call else (rest + before + OPENING, after)
+        rest += held
+        return rest if rest.strip() or not self.calls else ""
 
     def _may_be_call(self) -> bool:
         return not self._said and self._text.lstrip()[:1] in ("", "{")
@@ -119,14 +138,30 @@ class CallReader:
         return said
 
 
+def divided(text: str) -> tuple[str, str]:
+    """What stands behind an opening mark: up to the closing one, if it comes, and behind that."""
+    blanks = len(text) - len(text.lstrip())
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, blanks)  # its strings may hold the mark
+    except (ValueError, RecursionError):
+        end = 0
+    before, _, behind = text[end:].partition(CLOSING)
+    return text[:end] + before, behind
+
+
 def read_call(text: str, tools: Tools) -> Call | None:
     """The call that a text is, None when it is none of a function that was offered."""
     try:
         said = json.loads(text)
+        if not isinstance(said, dict) or said.get("name") not in tools.names:
+            return None
+        arguments = said.get("arguments", said.get("parameters"))
+        if isinstance(arguments, str):  # some write JSON in JSON
+            arguments = json.loads(arguments)
+        if not isinstance(arguments, dict | None):
+            return None
+        # Escapes stay escapes: one may stand for half a character
+        written = json.dumps(arguments or {}, ensure_ascii="\\u" in text, allow_nan=False)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(said, dict) or said.get("name") not in tools.names:
-        return None
-    arguments = said.get("arguments", said.get("parameters", {}))
-    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     return Call(said["name"], written, f"call_{uuid.uuid4().hex[:24]}")

@@ -4,9 +4,11 @@ Unknown fields are ignored, as clients send many; those of OpenAI's that have no
 """
 
 import re
+from reprlib import Repr
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from neuralbridge.errors import InvalidParams
 from neuralbridge.types import Params, Retrieval
@@ -15,6 +17,7 @@ MAX_CHOICES = 8
 MAX_MESSAGES = 2_000
 MAX_TOOLS = 128
 MAX_INPUTS = 2_048  # texts of one embeddings request, as OpenAI has it
+MAX_DEPTH = 64  # of a schema: everything that reads it goes down into it
 UNSUPPORTED = (  # fields of OpenAI's API that would change the answer there, and do not here
     *("audio", "best_of", "function_call", "functions", "modalities", "moderation", "prediction", "reasoning_effort"),
     *("service_tier", "store", "verbosity", "web_search_options"),
@@ -25,6 +28,32 @@ NO_TEXTS = (
 )
 Received = TypeVar("Received", bound="Body")
 Text = Annotated[str, Field(max_length=4 * 1024 * 1024)]
+
+
+def readable(schema: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError for what is nested too deeply, or holds half a character: pydantic looks at neither."""
+    left: list[tuple[object, int]] = [(schema, 1)]
+    while left:
+        value, depth = left.pop()
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested at most {MAX_DEPTH} levels deep")
+        if isinstance(value, str) and not value.isascii():
+            whole(value)
+        elif isinstance(value, dict):
+            left += [(each, depth + 1) for pair in value.items() for each in pair]
+        elif isinstance(value, list):
+            left += [(each, depth + 1) for each in value]
+    return schema
+
+
+def whole(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("of texts of whole characters") from None
+
+
+Schema = Annotated[dict[str, Any], AfterValidator(readable)]
 
 
 class Body(BaseModel):
@@ -84,7 +113,7 @@ class Message(Body):
 class Function(Body):
     name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     description: str = Field("", max_length=32_768)
-    parameters: dict[str, Any] = {"type": "object", "properties": {}}
+    parameters: Schema = {"type": "object", "properties": {}}
 
 
 class Tool(Body):
@@ -99,7 +128,7 @@ class NamedTool(Body):
 
 class JsonSchema(Body):
     name: str = ""
-    schema_: dict[str, Any] = Field({}, alias="schema")
+    schema_: Schema = Field({}, alias="schema")
     strict: bool = False
 
 
@@ -110,7 +139,8 @@ class ResponseFormat(Body):
     @model_validator(mode="after")
     def has_its_schema(self) -> "ResponseFormat":
         if self.type == "json_schema" and self.json_schema is None:
-            raise ValueError("a json_schema with the type json_schema")
+            place = "response_format.json_schema"
+            raise InvalidParams(f"{place} must be given with the type json_schema, not missing.", place)
         return self
 
 
@@ -186,8 +216,8 @@ class EmbeddingsRequest(Body):
     """POST /v1/embeddings."""
 
     model: str | None = Field(None, max_length=10_000, description="a model name")
-    input: Text | list[Text] = Field(
-        max_length=MAX_INPUTS, description=f"a text, or a list of up to {MAX_INPUTS:,} texts"
+    input: Text | Annotated[list[Text], Field(max_length=MAX_INPUTS)] = Field(
+        description=f"a text, or a list of up to {MAX_INPUTS:,} texts"
     )
     encoding_format: Literal["float", "base64"] = Field("float", description='"float" or "base64"')
     dimensions: int | None = Field(None, ge=1, le=65_536, description="a whole number from 1")
@@ -207,14 +237,20 @@ def read(model: type[Received], body: object) -> Received:
         raise InvalidParams("The body must be an object.")
     try:
         return model.model_validate(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place, value = found(body, first["loc"])
-        expected = description(model, str(place[-1])) if place else None
-        shown = "missing" if value is MISSING else shorten(repr(value))
-        raise InvalidParams(
-            f"{named(place)} must be {expected or expectation(first['msg'])}, not {shown}.", named(place)
-        ) from error
+    except ValidationError as failed:
+        error, place, value = gravest(failed.errors(include_url=False, include_input=False), body)
+        shown = "missing" if value is MISSING else shorten(SHORT.repr(value))
+        what = named(place)
+        raise InvalidParams(f"{what} must be {expectation(model, error, place)}, not {shown}.", what) from None
+
+
+def gravest(errors: list[ErrorDetails], body: dict[str, Any]) -> tuple[ErrorDetails, list[str | int], Any]:
+    """The first error with its place and value. Of the kinds of value that a place may have, what came closest says
+    most.
+    """
+    placed = [(error, *found(body, error["loc"])) for error in errors]
+    first = placed[0][1]
+    return max((each for each in placed if each[1][: len(first)] == first), key=lambda each: len(each[1]))
 
 
 def found(body: Any, place: tuple[str | int, ...]) -> tuple[list[str | int], Any]:
@@ -238,7 +274,7 @@ def unsupported(body: dict[str, Any]) -> list[str]:
 
 def named(place: list[str | int]) -> str:
     """A place in the body as OpenAI writes it: `messages[0].role`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{shorten(part)}" for part in place)
     return text.removeprefix(".") or "the body"
 
 
@@ -246,20 +282,44 @@ def shorten(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def expectation(message: str) -> str:
-    """Pydantic's sentence as what follows "must be"."""
-    text = re.sub(r"^(Value error, |Input should be )", "", message)
-    return re.sub(r"^(\w+) should ", r"such that the \1 should ", text[:1].lower() + text[1:]).replace(
-        "field required", "given"
-    )
+def expectation(model: type[Body], error: ErrorDetails, place: list[str | int]) -> str:
+    """What follows "must be": as the field's description says it, or else pydantic."""
+    described = description(model, place)
+    if described and error["type"] != "value_error":
+        return described
+    if error["type"] in EXPECTED:
+        return EXPECTED[error["type"]]
+    text = re.sub(r"^(Value error, |Input should be )", "", error["msg"])
+    text = re.sub(r"^(\w+) should have ", r"a \1 with ", text[:1].lower() + text[1:])
+    return re.sub(r"^(\w+) should match pattern ", r"a \1 of the pattern ", text)
 
 
-def description(model: type[Body], name: str) -> str | None:
+def description(model: type[Body], place: list[str | int]) -> str | None:
     """What the field may be, where that is said: of the request, or of a message in it."""
-    fields = [kind.model_fields[name] for kind in (model, Message) if name in kind.model_fields]
-    return fields[0].description if fields else None
+    match place:
+        case [str(name)]:
+            field = model.model_fields.get(name)
+        case ["messages", int(), str(name)]:
+            field = Message.model_fields.get(name)
+        case _:
+            field = None
+    return field.description if field else None
 
 
+EXPECTED = {  # by pydantic's kinds of error, in other words than its own
+    "missing": "given",
+    "string_type": "a text",
+    "string_unicode": "a text of whole characters",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "union_tag_not_found": "an object with a type",
+    "union_tag_invalid": "an object with the type text, image_url, input_audio or file",
+}
+SHORT = Repr()
+SHORT.maxstring = SHORT.maxlong = 60
 MISSING = object()
 KINDS: tuple[type[Body], ...] = (
     *(ChatRequest, CompletionRequest, EmbeddingsRequest, Message, ToolCall, CalledFunction, Tool, Function, NamedTool),

@@ -4,12 +4,13 @@ Beside OpenAI's own fields stand `citations`, `sources` and `confidence` of ours
 """
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 COMPACT = (",", ":")
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+IMPOSSIBLE = -9999.0
 
 
 class Told(BaseModel):
@@ -39,10 +40,15 @@ class ToldCall(Told):
     function: ToldFunction
 
 
+def finite(logprob: float) -> float:
+    """JSON has no infinity; OpenAI says -9999.0 of a token that is all but impossible."""
+    return max(IMPOSSIBLE, logprob)
+
+
 class Alternative(Told):
     token: str
     bytes: list[int] | None
-    logprob: float
+    logprob: Annotated[float, AfterValidator(finite)]
 
 
 class TokenLogprob(Alternative):
@@ -162,7 +168,10 @@ class ErrorReply(Told):
 
 
 class Chunks:
-    """Writes the parts of one stream. What is the same in all of them is written once: there are many."""
+    """Writes the parts of one stream. What is the same in all of them is written once: there are many.
+
+    They are ASCII: some clients take other characters than line feeds for the end of a line, as U+2028.
+    """
 
     def __init__(self, id: str, kind: str, created: int, model: str, fingerprint: str) -> None:
         head = {"id": id, "object": kind, "created": created, "model": model, "system_fingerprint": fingerprint}
@@ -170,7 +179,7 @@ class Chunks:
 
     def text(self, index: int, text: str) -> bytes:
         """A part of a chat answer: the one there are most of."""
-        delta = f'"choices":[{{"index":{index},"delta":{{"content":{json.dumps(text, ensure_ascii=False)}}}'
+        delta = f'"choices":[{{"index":{index},"delta":{{"content":{json.dumps(text)}}}'
         return f'data: {self._head},{delta},"logprobs":null,"finish_reason":null}}]}}\n\n'.encode()
 
     def choice(self, index: int, finish_reason: str | None = None, **fields: Any) -> bytes:
@@ -183,7 +192,7 @@ class Chunks:
 
 def failure(error: ErrorReply) -> bytes:
     """An error in the middle of a stream."""
-    return f"data: {error.model_dump_json()}\n\n".encode()
+    return f"data: {json.dumps(error.model_dump())}\n\n".encode()
 
 
 DONE = b"data: [DONE]\n\n"

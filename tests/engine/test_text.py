@@ -3,10 +3,10 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from neuralbridge.engine.text import TextStream
+from neuralbridge.engine.text import TextStream, undecided
 
 
 def shown(pieces: list[bytes], stops: tuple[str, ...] = ()) -> list[str]:
@@ -100,3 +100,17 @@ def test_each_piece_shows_what_it_makes_certain(
     pieces: list[bytes], stops: tuple[str, ...], expected: list[str]
 ) -> None:
     assert shown(pieces, stops) == expected
+
+
+marks = st.lists(st.text(st.sampled_from("ab<"), max_size=4), max_size=4).map(tuple)
+
+
+@given(st.text(st.sampled_from("ab<"), max_size=8), marks)
+@example("", ())
+@example("a", ("",))
+@example("ab<", ("<b>", "b<a"))
+def test_the_end_that_may_become_a_mark_is_the_longest_one(text: str, marks: tuple[str, ...]) -> None:
+    assume(not any(mark and mark in text for mark in marks))  # that would have been found before
+    ends = [text[start:] for start in range(len(text))]
+    beginnings = {mark[:length] for mark in marks for length in range(1, len(mark))}
+    assert undecided(text, marks) == max((len(end) for end in ends if end in beginnings), default=0)

@@ -142,6 +142,7 @@ def test_a_call_is_told_without_the_index_that_streams_need() -> None:
     answer = ChatAnswer(content=None, tool_calls=[call])
     assert json.loads(answer.model_dump_json(exclude_none=True)) == {
         "role": "assistant",
+        "content": None,
         "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
     }
     assert call.model_copy(update={"index": 0}).model_dump()["index"] == 0

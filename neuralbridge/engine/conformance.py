@@ -17,7 +17,7 @@ MAX_MESSAGE = 300
 
 
 def violation(schema: Schema | bool | None, text: str) -> str | None:
-    """Why a text does not conform to a schema that was checked before, None if it does. Blocking."""
+    """Why a text does not conform to a schema that a grammar was made of, None if it does. Blocking."""
     try:
         value = json.loads(text, parse_constant=refuse_constant)
         wanted = ANY_OBJECT if schema is None else schema

@@ -21,6 +21,7 @@ ANY_OBJECT: Schema = {"type": "object"}
 COMMA, COLON = ", ?", ": ?"
 QUOTE, BACKSLASH, DIGITS = ord('"'), ord("\\"), b"0123456789"
 MAX_DIGITS = 20  # in a row: all that 64 bits hold. To a small model, a third is 0.3333 without an end.
+LIBRARY_OPTIONS = "x-guidance"  # a keyword by which a schema could make llguidance overlook others
 FORCED_STEPS = 8  # of a new grammar are tried, to see whether it leads anywhere
 PATTERNS_KEPT = 256
 MAX_MESSAGE, MAX_PATTERN = 300, 100
@@ -145,9 +146,10 @@ class Tokens:
 
     def matcher(self, schema: Schema) -> LLMatcher:
         """At the beginning of what conforms to a schema. Raises SchemaRefused."""
+        alone = {keyword: value for keyword, value in schema.items() if keyword != LIBRARY_OPTIONS}
         try:
             source = LLMatcher.grammar_from_json_schema(
-                json.dumps(schema),
+                json.dumps(alone),
                 overrides={"whitespace_flexible": False, "item_separator": COMMA, "key_separator": COLON},
             )
         except ValueError as error:

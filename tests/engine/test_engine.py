@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -180,6 +181,28 @@ async def test_a_grammar_of_another_model_is_a_mistake(engine: Engine) -> None:
     grammar = Compiler(other.vocabulary).compile(None)
     with pytest.raises(AssertionError, match="another model's"):
         engine.generate([1], Sampling(grammar=grammar))
+
+
+async def test_the_model_outlives_the_grammar_that_is_being_made_of_its_vocabulary() -> None:
+    runner, begun, go_on = FakeRunner(), threading.Event(), threading.Event()
+
+    def slow_piece(token: int) -> bytes:
+        begun.set()
+        assert go_on.wait(30)
+        assert not runner.closed
+        return bytes([token % 256])
+
+    engine = Engine(lambda: runner, max_waiting=1)
+    engine.start()
+    await engine.ready()
+    runner.vocabulary.piece = slow_piece  # type: ignore[method-assign]
+    making = asyncio.ensure_future(engine.grammar(None))
+    await asyncio.to_thread(begun.wait)
+    stopping = asyncio.ensure_future(engine.stop())
+    asyncio.get_running_loop().call_later(0.1, go_on.set)  # time enough to close a model that nobody waits for
+    await stopping
+    assert (await making).schema == '{"type": "object"}'
+    assert runner.closed
 
 
 async def test_a_schema_is_refused_to_whoever_gave_it(engine: Engine) -> None:

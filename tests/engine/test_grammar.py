@@ -78,6 +78,7 @@ def test_a_grammar_allows_what_its_schema_does(schema: Any, good: list[str], bad
     [
         (False, "is false: no answer conforms"),
         ({"not": {}}, r"not supported here: not \(at #\)"),
+        ({"x-guidance": {"lenient": True}, **STRING, "format": "colour"}, "Unknown format: colour"),
         ({"$ref": "https://example.org/x"}, "nothing is fetched"),
         ({"type": "integer", "minimum": 5, "maximum": 3}, r"minimum \(5\) is greater than maximum \(3\)\.$"),
         ({"enum": []}, "not supported: Unsatisfiable schema"),

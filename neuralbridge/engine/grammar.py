@@ -19,8 +19,10 @@ from neuralbridge.errors import SchemaRefused
 ANY_OBJECT: Schema = {"type": "object"}
 # One space after a comma or a colon, as models have read most JSON, or none. With more, small ones run away in it.
 COMMA, COLON = ", ?", ": ?"
-QUOTE, BACKSLASH, DIGITS = ord('"'), ord("\\"), b"0123456789"
-MAX_DIGITS = 20  # in a row: all that 64 bits hold. To a small model, a third is 0.3333 without an end.
+QUOTE, BACKSLASH, POINT, DIGITS = *b'"\\.', b"0123456789"
+# To a small model, a third is 0.3333 without an end. With more digits than a double keeps, 0.1000000000000000001 would
+# be above 0.1 to a grammar, and the same to whoever reads it.
+MAX_DIGITS, MAX_WITH_DECIMALS = 20, 14  # and then one more, where a bound needs it
 LIBRARY_OPTIONS = "x-guidance"  # a keyword by which a schema could make llguidance overlook others
 FORCED_STEPS = 8  # of a new grammar are tried, to see whether it leads anywhere
 PATTERNS_KEPT = 256
@@ -32,10 +34,11 @@ class GrammarFailed(Exception):
 
 
 class Number:
-    """How many digits in a row end a JSON text that grows. Those within strings do not count."""
+    """How many digits the number has with which a JSON text ends so far. Those within strings do not count."""
 
     def __init__(self) -> None:
         self.digits = 0
+        self._has_point = False
         self._in_string = False
         self._escaped = False
 
@@ -46,7 +49,13 @@ class Number:
                 self._escaped = not self._escaped and byte == BACKSLASH
             else:
                 self._in_string = byte == QUOTE
-                self.digits = self.digits + 1 if byte in DIGITS else 0
+                self._has_point = byte == POINT or (self._has_point and byte in DIGITS)
+                self.digits = self.digits + (byte in DIGITS) if self._has_point or byte in DIGITS else 0
+
+    @property
+    def long(self) -> bool:
+        """Whether more digits would make it no better."""
+        return self.digits >= (MAX_WITH_DECIMALS if self._has_point else MAX_DIGITS)
 
 
 class Constraint:
@@ -61,7 +70,7 @@ class Constraint:
         """A byte for each token of the vocabulary, zero where it may not come next. Raises GrammarFailed."""
         allowed = self._matcher.compute_logit_bias()
         self._raise_failure()
-        return allowed if self._number.digits < MAX_DIGITS else self._without_digits(allowed)
+        return self._shortened(allowed) if self._number.long else allowed
 
     def accept(self, token: int) -> None:
         """Go on behind a token. Raises GrammarFailed."""
@@ -69,12 +78,15 @@ class Constraint:
         self._raise_failure()
         self._number.feed(self._tokens.tokens[token])
 
-    def _without_digits(self, allowed: bytes) -> bytes:
-        """Let a number end, unless the schema wants it longer."""
-        shorter = bytearray(allowed)
-        for token in self._tokens.digits:
-            shorter[token] = 0
-        return bytes(shorter) if any(shorter) else allowed
+    def _shortened(self, allowed: bytes) -> bytes:
+        """Let a number end. Where the schema wants more of it, no zeros: above 0.1, they lead nowhere."""
+        for unwanted in (self._tokens.digits, self._tokens.zeros):
+            shorter = bytearray(allowed)
+            for token in unwanted:
+                shorter[token] = 0
+            if any(shorter):
+                return bytes(shorter)
+        return allowed
 
     def _raise_failure(self) -> None:
         if self._matcher.is_error():
@@ -138,6 +150,7 @@ class Tokens:
         # Control tokens stand for no text, and no text is to become one
         self.special_token_ids = sorted({*ends, *(token for token, piece in enumerate(self.tokens) if not piece)})
         self.digits = [token for token, piece in enumerate(self.tokens) if piece[:1].isdigit()]
+        self.zeros = [token for token in self.digits if self.tokens[token][:1] == b"0"]
         self._by_bytes = {piece: token for token, piece in enumerate(self.tokens) if piece}
         self._longest = max(map(len, self._by_bytes), default=0)
         self._tokenizer = LLTokenizer(

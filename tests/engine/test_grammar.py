@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuralbridge.engine.conformance import violation
 from neuralbridge.engine.grammar import Bytes, Compiler, Constraint, Grammar, GrammarFailed, Number, Tokens, matches
 from neuralbridge.errors import SchemaRefused
 from neuralbridge.types import Sampling
@@ -133,12 +134,22 @@ def test_a_grammar_in_sampling_can_be_hashed_and_written_down() -> None:
     assert json.loads(grammar.schema) == OBJECT
 
 
-def test_a_number_ends_where_64_bits_do() -> None:
+def test_a_number_ends_where_a_machine_keeps_no_more_of_it() -> None:
     grammar = COMPILER.compile({"type": "array", "items": {"type": "number"}})
-    assert accepts(grammar, "[18446744073709551615]")
-    assert accepts(grammar, "[-0.12345678901234567890, 1.5]")
+    assert accepts(grammar, "[18446744073709551615, -1234567.1234567, 0.3333333333333, 1e300, 5]")
     assert not accepts(grammar, "[184467440737095516150]")
-    assert not accepts(grammar, "[0." + "3" * 21 + "]")
+    assert not accepts(grammar, "[0.33333333333333]")
+    assert not accepts(grammar, "[1234567.12345678]")
+    assert accepts(grammar, "[12345678901234567.1]")
+    assert not accepts(grammar, "[12345678901234567.12]")
+
+
+def test_a_number_above_a_bound_is_above_it_for_whoever_reads_it() -> None:
+    schema = {"type": "number", "exclusiveMinimum": 0.1, "maximum": 1}
+    assert accepts(COMPILER.compile(schema), "0.10000000000009")
+    assert violation(schema, "0.10000000000009") is None
+    assert violation(schema, "0.10000000000000000001") is not None
+    assert not accepts(COMPILER.compile(schema), "0.100000000000000")
 
 
 def test_a_number_is_as_long_as_its_schema_wants() -> None:
@@ -153,7 +164,7 @@ JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.decimals(-(10**6), 10**6, places=3).map(float)
     | st.text(string.printable),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,

@@ -17,9 +17,9 @@ MAX_MESSAGE = 300
 
 
 def violation(schema: Schema | bool | None, text: str) -> str | None:
-    """Why a text does not conform to a schema that was checked before, None if it does. Blocking."""
+    """Why a text does not conform to a schema that a grammar was made of, None if it does. Blocking."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=refuse_constant)
         wanted = ANY_OBJECT if schema is None else schema
         found = next(validator(wanted).iter_errors(value), None)
     except ValueError as error:
@@ -27,6 +27,11 @@ def violation(schema: Schema | bool | None, text: str) -> str | None:
     except RecursionError:
         return "It is nested too deep."
     return None if found is None else f"At {found.json_path}: {found.message[:MAX_MESSAGE]}."
+
+
+def refuse_constant(name: str) -> None:
+    """Python reads NaN and Infinity; JSON has neither."""
+    raise ValueError(name)
 
 
 def validator(schema: Schema | bool) -> Any:

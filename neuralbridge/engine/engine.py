@@ -100,12 +100,13 @@ class Engine:
 
     async def stop(self) -> None:
         """End the thread after its current step and free the model."""
+        self._compiling.shutdown(wait=False, cancel_futures=True)
         if self._started:
+            await self._loop.run_in_executor(self._tokenizer, self._compiling.shutdown)  # it reads the vocabulary
             self._worker.inbox.put(Shutdown())
             await self._loop.run_in_executor(self._tokenizer, self._worker.join)
             self._started = False
         self._tokenizer.shutdown()
-        self._compiling.shutdown(wait=False, cancel_futures=True)
 
     @property
     def context(self) -> int:

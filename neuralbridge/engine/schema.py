@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from jsonschema import FormatChecker
 from jsonschema.exceptions import SchemaError
 from jsonschema.validators import Draft202012Validator, validator_for
 
@@ -19,6 +20,13 @@ MAX_MULTIPLE = 10_000  # the grammar of the multiples of a number is as large as
 
 Schema = dict[str, Any]
 
+NEWEST = "https://json-schema.org/draft/2020-12/schema"
+DIALECTS = {
+    NEWEST,
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema",
+    "http://json-schema.org/draft-06/schema",
+}
 # Where a schema holds others
 BY_NAME = ("properties", "patternProperties", "$defs", "definitions")
 IN_A_LIST = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
@@ -37,6 +45,8 @@ SILENT = {
     *("$comment", "$schema", "$id", "$defs", "definitions"),
 }
 
+# Characters of a time in microseconds with its zone; a grammar alone would allow any number of decimals
+LONGEST = {"time": len("23:59:59.999999+00:00"), "date-time": len("2000-12-31T23:59:59.999999+00:00")}
 # A day that the calendar has. Grammars know the lengths of months, and give every year a 29th of February.
 DAY = (
     r"(?:[1-9]\d{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
@@ -48,12 +58,12 @@ DAY = (
 def check(schema: Schema) -> None:
     """Raises SchemaRefused for everything that can be seen without a model."""
     check_size(schema)
-    dialect = validator_for(schema, default=Draft202012Validator)
-    known = schema.get("$schema", dialect.META_SCHEMA["$schema"])
-    if not isinstance(known, str) or known.rstrip("#") != dialect.META_SCHEMA["$schema"].rstrip("#"):
-        raise SchemaRefused(f"The schema's $schema, {known!r:.100}, is none that is known here.")
+    dialect = schema.get("$schema", NEWEST)
+    if not isinstance(dialect, str) or dialect.rstrip("#") not in DIALECTS:
+        raise SchemaRefused(f"The schema's $schema, {dialect!r:.100}, is none that is known here.")
     try:
-        dialect.check_schema(schema)
+        # Whether a pattern is one, the grammar's library decides: it does not know the same ones as Python
+        validator_for(schema, default=Draft202012Validator).check_schema(schema, format_checker=FormatChecker(()))
     except SchemaError as error:
         raise SchemaRefused(f"The schema is wrong at {pointer(error.absolute_path)}: {error.message:.300}.") from None
     refuse_unsupported(schema)
@@ -65,9 +75,9 @@ def check_size(schema: Schema) -> None:
     left: list[tuple[object, int]] = [(schema, 1)]
     while left:
         value, depth = left.pop()
-        if depth > MAX_DEPTH:
-            raise SchemaRefused(f"The schema is nested deeper than {MAX_DEPTH} levels.")
         if isinstance(value, dict | list):
+            if depth > MAX_DEPTH:
+                raise SchemaRefused(f"The schema is nested deeper than {MAX_DEPTH} levels.")
             left += [(inner, depth + 1) for inner in (value.values() if isinstance(value, dict) else value)]
     try:
         size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False).encode())
@@ -120,7 +130,8 @@ def narrowed(schema: Schema) -> Schema:
     """A schema that allows no other answers, and spares a model those that lead nowhere.
 
     Objects that list their properties have no others: a small model would go on inventing some. That is left alone
-    where schemas are combined, because there another part may know more properties. Dates are days of the calendar.
+    where schemas are combined, because there another part may know more properties. Dates are days of the calendar, and
+    times end with microseconds.
     """
     combined = any(is_combined(each) for _, each in subschemas(schema))
 
@@ -137,6 +148,8 @@ def narrowed(schema: Schema) -> Schema:
                 new[keyword] = narrow(new[keyword])
         if new.get("format") in ("date", "date-time") and "pattern" not in new:
             new["pattern"] = f"^{DAY}"
+        if new.get("format") in LONGEST and "maxLength" not in new:
+            new["maxLength"] = LONGEST[new["format"]]
         if not combined and is_open(new):
             new["additionalProperties"] = False
         return new

@@ -16,7 +16,6 @@ from neuralbridge.errors import (
     NotFound,
     Overloaded,
     PromptTooLong,
-    SchemaRefused,
     StartRefused,
     UnknownFormat,
 )
@@ -26,7 +25,6 @@ CODES: dict[type[BridgeError], tuple[str, int]] = {
     InvalidRequest: ("invalid_request", 400),
     InvalidQuery: ("invalid_query", 400),
     InvalidParams: ("invalid_params", 400),
-    SchemaRefused: ("invalid_params", 400),
     ModelNotFound: ("model_not_found", 404),
     PromptTooLong: ("context_length_exceeded", 400),
     NotFound: ("not_found", 404),

@@ -2,14 +2,16 @@
 
 import asyncio
 import math
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
 
 from neuralbridge.engine.engine import Engine, Generation
-from neuralbridge.engine.runner import Sampler
-from neuralbridge.errors import EngineFailed, ModelUnusable, Overloaded, PromptTooLong
+from neuralbridge.engine.grammar import Compiler
+from neuralbridge.engine.runner import Sampler, Stuck
+from neuralbridge.errors import EngineFailed, InvalidParams, ModelUnusable, Overloaded, PromptTooLong, SchemaRefused
 from neuralbridge.types import Chosen, Finish, Piece, Sampling
 from tests.fakes import LOGPROB, FakeRunner
 
@@ -130,6 +132,87 @@ async def test_an_output_that_is_no_number_fails_its_sequence(engine: Engine, ru
     runner.choose = lambda samplers: [Chosen(each.token, math.nan) for each in choose(samplers)]  # type: ignore[method-assign]
     with pytest.raises(EngineFailed, match="not a number"):
         await all_of(engine.generate(prompt("why?", runner), Sampling()))
+
+
+async def test_a_sequence_for_which_there_is_no_next_token_fails_alone(engine: Engine, runner: FakeRunner) -> None:
+    choose = runner.choose
+
+    def stuck(samplers: list[Sampler]) -> list[Chosen | Stuck]:
+        chosen: list[Chosen | Stuck] = [*choose(samplers)]
+        return [
+            Stuck("no way on") if sampler is runner.samplers[1] else each
+            for sampler, each in zip(samplers, chosen, strict=True)
+        ]
+
+    runner.choose = stuck  # type: ignore[assignment,method-assign]
+    questions = ["good", "bad", "fine"]
+    results = await asyncio.gather(
+        *(all_of(engine.generate(prompt(q, runner), Sampling())) for q in questions), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [tuple, EngineFailed, tuple]
+    assert str(results[1]) == "The model could not go on with this answer: no way on."
+
+
+async def test_the_likeliest_tokens_come_with_each(engine: Engine, runner: FakeRunner) -> None:
+    _, tokens, _ = await all_of(engine.generate(prompt("why?", runner), Sampling(top_logprobs=3)))
+    assert [len(token.top) for token in tokens] == [3] * len(tokens)
+    assert tokens[0].top[0] == (ord("Y"), LOGPROB)
+
+
+@pytest.mark.parametrize("token", [-1, 258])
+async def test_a_bias_for_a_token_that_the_model_does_not_have_is_refused(engine: Engine, token: int) -> None:
+    with pytest.raises(
+        InvalidParams, match=r"logit_bias: this model has no token .*; its ids go from 0 to 257"
+    ) as refused:
+        engine.generate([1], Sampling(logit_bias=((0, 1.0), (token, 1.0))))
+    assert refused.value.param == "logit_bias"
+    assert engine.busy == 0
+
+
+async def test_a_grammar_is_made_for_the_vocabulary_of_the_model(engine: Engine, runner: FakeRunner) -> None:
+    grammar = await engine.grammar({"type": "boolean"})
+    await all_of(engine.generate(prompt("why?", runner), Sampling(grammar=grammar)))
+    assert runner.samplers[-1].sampling.grammar is grammar
+    assert grammar.vocabulary is runner.vocabulary
+
+
+async def test_a_grammar_of_another_model_is_a_mistake(engine: Engine) -> None:
+    other = FakeRunner()
+    grammar = Compiler(other.vocabulary).compile(None)
+    with pytest.raises(AssertionError, match="another model's"):
+        engine.generate([1], Sampling(grammar=grammar))
+
+
+async def test_the_model_outlives_the_grammar_that_is_being_made_of_its_vocabulary() -> None:
+    runner, begun, go_on = FakeRunner(), threading.Event(), threading.Event()
+
+    def slow_piece(token: int) -> bytes:
+        begun.set()
+        assert go_on.wait(30)
+        assert not runner.closed
+        return bytes([token % 256])
+
+    engine = Engine(lambda: runner, max_waiting=1)
+    engine.start()
+    await engine.ready()
+    runner.vocabulary.piece = slow_piece  # type: ignore[method-assign]
+    making = asyncio.ensure_future(engine.grammar(None))
+    await asyncio.to_thread(begun.wait)
+    stopping = asyncio.ensure_future(engine.stop())
+    asyncio.get_running_loop().call_later(0.1, go_on.set)  # time enough to close a model that nobody waits for
+    await stopping
+    assert (await making).schema == '{"type": "object"}'
+    assert runner.closed
+
+
+async def test_a_schema_is_refused_to_whoever_gave_it(engine: Engine) -> None:
+    with pytest.raises(SchemaRefused, match="uniqueItems"):
+        await engine.grammar({"uniqueItems": True})
+
+
+async def test_the_bytes_of_a_token_can_be_asked_for(engine: Engine) -> None:
+    assert engine.piece(ord("a")) == b"a"
+    assert engine.piece(257) == b""
 
 
 async def test_a_mistake_of_ours_fails_what_it_hits_and_the_next_question_works(

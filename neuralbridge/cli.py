@@ -1,11 +1,13 @@
 """The command line. Failures are one line on standard error and exit status 1; wrong usage is 2."""
 
 import asyncio
+import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 import click
 from pydantic import ValidationError
@@ -14,6 +16,7 @@ from neuralbridge import __version__, logs, offline
 from neuralbridge.config import Config, Server, read_config
 from neuralbridge.engine.probe import probe
 from neuralbridge.errors import BridgeError, ConfigInvalid
+from neuralbridge.yaml_file import read_text
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"
 SETUP = "scripts/setup"
@@ -130,6 +133,92 @@ def doctor_command(config_path: Path) -> None:
     for finding in findings:
         click.echo(str(finding))
     sys.exit(0 if all(finding.good for finding in findings) else 1)
+
+
+@main.group("models")
+def models_group() -> None:
+    """The names that clients may ask for, and what answers to them."""
+
+
+@models_group.command("list")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, kind, model, rule.")
+def models_list_command(config_path: Path, as_json: bool) -> None:
+    """Every listed name, the model behind it, and the rule that says so.
+
+    \b
+    neuralbridge models list
+    neuralbridge models list --json | jq -r .name
+    """
+    from neuralbridge.catalog.names import Names
+
+    entries = Names(read_config(config_path)).entries
+    width = max((len(entry.name) for entry in entries), default=0)
+    for entry in entries:
+        line = f"{entry.name:{width}}  {entry.model}  ({entry.rule})"
+        click.echo(json.dumps(asdict(entry), ensure_ascii=False) if as_json else line)
+
+
+@models_group.command("resolve")
+@click.argument("name")
+@config_option
+@click.option("--kind", type=click.Choice(["chat", "embedding"]), default="chat", help="What is asked of the model.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def models_resolve_command(name: str, config_path: Path, kind: Literal["chat", "embedding"], as_json: bool) -> None:
+    """Tell which model answers to NAME, by which rule, and with which settings.
+
+    \b
+    neuralbridge models resolve gpt-4o-2024-08-06
+    neuralbridge models resolve text-embedding-3-small --kind embedding --json
+    """
+    from neuralbridge.catalog.names import Names
+
+    told = asdict(Names(read_config(config_path)).explain(name, kind))
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    for fact, value in told.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{setting} {set_to}" for setting, set_to in value.items())
+        shown = "; ".join(value) if isinstance(value, tuple) else value
+        if shown not in (None, ""):
+            click.echo(f"{fact + ':':26}{shown}")
+
+
+@main.command("import-config")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="A new file to write; stdout unless given."
+)
+def import_config_command(file: Path, config_path: Path, out: Path | None) -> None:
+    """Make a config.yaml of a FILE of LiteLLM, llama-swap or llama-cpp-python.
+
+    Says on standard error what could not be carried over. Where FILE names no model files, the models of the present
+    configuration answer.
+
+    \b
+    neuralbridge import-config litellm.yaml --out mine.yaml
+    neuralbridge serve --config mine.yaml
+    """
+    from neuralbridge.catalog.import_config import import_config
+
+    imported = import_config(read_text(file), file, read_config(config_path))
+    if out is None:
+        click.echo(imported.text, nl=False)
+    else:
+        write_new(out, imported.text)
+    for note in imported.notes:
+        click.echo(note, err=True)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Raises BridgeError where there is such a file already, or none can be."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise BridgeError(f"{path}: cannot be written ({error.strerror}); expected the name of a new file") from error
 
 
 def override(config: Config, host: str | None, port: int | None) -> Config:

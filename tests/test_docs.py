@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from neuralbridge.config import Name, Routing, config_from
 from neuralbridge.protocol.failure import CODES
 from neuralbridge.protocol.pushes import PUSHES
+from neuralbridge.settings import LIVE, LIVE_OF_MODEL
 from neuralbridge.web.answers import ANSWERS
 from neuralbridge.web.knowledge import KNOWLEDGE
 
@@ -17,6 +19,16 @@ def test_the_schemas_of_the_wire_page_are_those_of_the_models() -> None:
         [sys.executable, "scripts/wire_page.py", "--check"], cwd=ROOT, capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_page_of_names_has_every_setting_and_its_example_is_a_configuration() -> None:
+    names = (ROOT / "docs" / "names.md").read_text("utf-8")
+    example = names.partition("```yaml\n")[2].partition("```")[0]
+    assert config_from(example, Path("config.yaml")).default_model == "large"
+    settings = [*Name.model_fields, *(f"routing.{name}" for name in Routing.model_fields)]
+    table = names.partition("## Settings")[2].partition("## Editing")[0]
+    assert [setting for setting in settings if f"`{setting}" not in table] == []
+    assert [name for name in [*LIVE, *LIVE_OF_MODEL] if f"`{name}`" not in names] == []
 
 
 def test_every_event_and_every_code_is_on_a_page() -> None:

@@ -2,6 +2,7 @@
 
 import { Channel } from "./channel.js";
 import { reduce, startConversation, stoppable, unfinished, unsent } from "./conversation.js";
+import { followConfig } from "./health.js";
 import { Memory, newId } from "./memory.js";
 import { Page } from "./view/page.js";
 import { wordsFor } from "./words.js";
@@ -21,6 +22,10 @@ const page = new Page(document, wordsFor(navigator.languages), {
   onNewConversation: () => enter(newId(), state.turns.length > 0 ? memory.get("session") : state.previous),
   onGoBack: () => enter(state.previous, null),
 });
+const lookAtConfig = followConfig(document, {
+  reachable: () => state.connection.is === "connected" && navigator.onLine,
+  tell: (config) => page.showConfig(config),
+});
 enter(memory.get("session") ?? newId(), memory.get("previous") || null);
 
 function enter(id, previous) {
@@ -37,6 +42,7 @@ function tell(event) {
   state = reduce(state, event);
   memory.set("draft", state.draft);
   if (event.type === "joined") channel.readHistory();
+  if (event.type === "joined") lookAtConfig();
   if (event.type === "joined" || event.type === "asked") sendWaiting();
   page.show(state);
 }

@@ -48,6 +48,12 @@ export function sayFailure({ code, sentence }, words) {
   return words.failures[code] ?? sentence ?? words.failures.unknown;
 }
 
+/** What whoever edits the configuration should know; empty when the file is sound and applies. */
+export function sayConfig({ error, pending }, words) {
+  if (error !== null) return words.configBroken(error);
+  return pending.length > 0 ? words.configPending(pending.join(", ")) : "";
+}
+
 export function sayReceipt(metadata, words) {
   if (metadata === null) return "";
   const { source, model_used, processing_time_ms, tokens, confidence, finish_reason, messages_omitted } = metadata;

@@ -53,6 +53,10 @@ const english = {
   cutAtLimit: "ended at the length limit",
   omitted: (count) => (count === 1 ? "1 earlier message left out" : `${count} earlier messages left out`),
 
+  // ---- the server's configuration file
+  configBroken: (mistake) => `What was saved does not apply, because it has a mistake: ${mistake}`,
+  configPending: (settings) => `Applies after a restart of the server: ${settings}`,
+
   // ---- failures the server has no words for; it speaks English itself
   failures: {
     not_received: "The connection broke before your question arrived. Send it again when you like.",
@@ -108,6 +112,9 @@ const portuguese = {
   confidence: { high: "confiança alta", medium: "confiança média", low: "confiança baixa" },
   cutAtLimit: "terminou no limite de tamanho",
   omitted: (count) => (count === 1 ? "1 mensagem anterior ficou de fora" : `${count} mensagens anteriores ficaram de fora`),
+
+  configBroken: (mistake) => `O que foi salvo não vale, porque tem um erro: ${mistake}`,
+  configPending: (settings) => `Vale depois de reiniciar o servidor: ${settings}`,
 
   failures: {
     ...english.failures,

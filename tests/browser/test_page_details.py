@@ -251,3 +251,19 @@ async def test_a_lost_half_typed_draft_is_there_after_a_reload(visit: Visits, sc
     await page.page.fill("#query", "half a thou")
     await page.page.reload()
     await expect(page.page.locator("#query")).to_have_value("half a thou")
+
+
+async def test_a_mistake_in_the_configuration_is_told_until_it_is_mended(
+    visit: Visits, scripted: ScriptedServer
+) -> None:
+    mistake = "config.yaml:3:9: routing.default: 'y'; expected a name of model_list or models"
+    told = {"config": {"error": mistake, "pending": []}}
+    page = await visit(scripted.url)
+    await page.page.route("**/api/proxy/health", lambda route: route.fulfill(json=told))
+    await page.open()
+    line = page.page.locator("#config")
+    await expect(line).to_have_text(f"What was saved does not apply, because it has a mistake: {mistake}")
+    told["config"] = {"error": None, "pending": ["data_dir"]}
+    await expect(line).to_have_text("Applies after a restart of the server: data_dir")
+    told["config"] = {"error": None, "pending": []}
+    await expect(line).to_be_hidden()

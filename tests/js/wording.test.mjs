@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { newTurn } from "../../static/js/turn.js";
-import { sayConnection, sayFailure, sayReceipt, sayTurn } from "../../static/js/wording.js";
+import { sayConfig, sayConnection, sayFailure, sayReceipt, sayTurn } from "../../static/js/wording.js";
 import { wordsFor } from "../../static/js/words.js";
 
 const english = wordsFor(["en-GB"]);
@@ -84,4 +84,13 @@ test("confidence is the server's word for it", () => {
 test("an answer that no model wrote says where it is from", () => {
   assert.equal(sayReceipt({ ...METADATA, source: "cache" }, english), "answered before · 1.2 s · confidence high");
   assert.equal(sayReceipt({ ...METADATA, source: "rag" }, portuguese), "dos seus documentos · 1,2 s · confiança alta");
+});
+
+test("the configuration is mentioned only where it does not apply as it stands", () => {
+  const error = "config.yaml:3:9: routing.default: 'y'; expected a name of model_list or models";
+  assert.equal(sayConfig({ error: null, pending: [] }, english), "");
+  assert.ok(sayConfig({ error, pending: [] }, english).endsWith(error));
+  assert.ok(sayConfig({ error, pending: ["data_dir"] }, portuguese).endsWith(error));
+  const pending = sayConfig({ error: null, pending: ["data_dir", "server.port"] }, english);
+  assert.equal(pending, "Applies after a restart of the server: data_dir, server.port");
 });

@@ -1,7 +1,7 @@
 // The whole page: shows a state, and calls back with what the person wants. Parts of it are in the files beside this one.
 
 import { earliest, stoppable } from "../conversation.js";
-import { sayConnection, sayFailure } from "../wording.js";
+import { sayConfig, sayConnection, sayFailure } from "../wording.js";
 import { Announcer } from "./announcer.js";
 import { Composer } from "./composer.js";
 import { ReadingPlace } from "./place.js";
@@ -33,6 +33,14 @@ export class Page {
       this.frame = null;
       this.#draw(this.state);
     });
+  }
+
+  /** Say how the server's configuration stands: {error, pending}. Said anew, it is not read aloud again. */
+  showConfig(config) {
+    const line = this.element("config");
+    const said = sayConfig(config, this.words);
+    line.hidden = said === "";
+    if (line.textContent !== said) line.textContent = said;
   }
 
   /** Show another conversation, from its end. */

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from neuralbridge.config import Config, Server
-from neuralbridge.errors import DataInUse, ServerUnusable
+from neuralbridge.errors import DataInUse, DocumentsUnavailable, ServerUnusable
 
 ASK_SECONDS = 2.0  # whether a server is there
 NOBODY = "no NeuralBridge server answers there."
@@ -88,6 +88,10 @@ async def server_here(config: Config, home: Path, data: Path) -> AsyncIterator[a
             await runner.setup()
             await web.UnixSite(runner, path).start()
             await app[MODELS].default.ready()
+            with suppress(DocumentsUnavailable):  # then it answers without them, as any server does
+                serving = await app[SERVICES].library.embeddings.serving()
+                if len(serving.vectors):  # a server asks by words alone until it is there; this one has one question
+                    await serving.embedder.load()
             async with aiohttp.ClientSession("http://localhost", connector=aiohttp.UnixConnector(path)) as session:
                 yield session
         except DataInUse as error:

@@ -13,6 +13,7 @@ from neuralbridge.terminal.talk import Ended, Heard, Queued, Said, Started
 # A terminal would obey them, and neither a model nor a document may tell it what to do
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HOUR = 3600.0
+ENDS = {"length": "; cut off at the limit of tokens", "cancelled": "; stopped"}
 
 
 class View(Protocol):
@@ -109,13 +110,16 @@ def sureness(metadata: Metadata) -> list[str]:
 
 def origin(metadata: Metadata) -> str:
     """Who answered, in what time, and how it ended where that was not by itself."""
-    by = {"rag": "from your documents, word for word"}.get(metadata.source, metadata.model_used)
+    end = ENDS.get(metadata.finish_reason, "")
+    return f"{author(metadata)}, {metadata.processing_time_ms / 1000:.1f} s{end}"
+
+
+def author(metadata: Metadata) -> str:
     if metadata.cache is not None:
-        by = f"{metadata.model_used}, answered before ({age(metadata.cache.age_seconds)} ago)"
-    ends = {"length": "; cut off at the limit of tokens", "cancelled": "; stopped", "no_evidence": ""}
+        return f"{metadata.model_used}, answered before ({age(metadata.cache.age_seconds)} ago)"
     if metadata.finish_reason == "no_evidence":
-        by = "your documents do not say"
-    return f"{by}, {metadata.processing_time_ms / 1000:.1f} s{ends.get(metadata.finish_reason, '')}"
+        return "your documents do not say; the nearest places are above"
+    return "from your documents, word for word" if metadata.source == "rag" else metadata.model_used
 
 
 def age(seconds: float) -> str:

@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from neuralbridge import __version__
-from neuralbridge.database import reading
+from neuralbridge.database import damaged, reading
 from neuralbridge.errors import BackupRefused
 
 MANIFEST: Final = "manifest.json"
@@ -98,7 +98,7 @@ def take_snapshot(source: Path, target: Path) -> Contents:
         copy.execute("PRAGMA journal_mode = DELETE")  # so that it is one file
         (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
+            raise damaged(verdict)
         return contents_of(copy)
 
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from neuralbridge.backup import DATABASE, MANIFEST, SETTINGS, Manifest, Member, sync
 from neuralbridge.config import MAX_CONFIG_BYTES, read_config
 from neuralbridge.data_folder import claim
-from neuralbridge.database import APPLICATION_ID, connect_to_read, migrations
+from neuralbridge.database import APPLICATION_ID, connect_to_read, damaged, migrations
 from neuralbridge.errors import BackupRefused, ConfigInvalid, DataInUse, DataUnusable
 
 logger = logging.getLogger(__name__)
@@ -182,10 +182,10 @@ def check_database(file: Path, database: Path) -> None:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (schema,) = connection.execute("PRAGMA user_version").fetchone()
+            if verdict != "ok":
+                raise damaged(verdict)
     except sqlite3.Error as error:
-        verdict, application, schema = str(error), APPLICATION_ID, 0
-    if verdict != "ok":
-        raise BackupRefused(f"{file}: the database in it is damaged ({verdict}).")
+        raise BackupRefused(f"{file}: the database in it is damaged ({error}).") from error
     if application != APPLICATION_ID:
         raise BackupRefused(f"{file}: the database in it is of another program.")
     newest = len(migrations())

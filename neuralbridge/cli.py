@@ -1,13 +1,15 @@
-"""The command line. Failures are one line on standard error and exit status 1; wrong usage is 2."""
+"""The command line. What a command needs is imported when it runs, so that --help and completion are quick."""
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 from pydantic import ValidationError
@@ -16,7 +18,11 @@ from neuralbridge import __version__, logs, offline
 from neuralbridge.config import Config, Server, read_config
 from neuralbridge.engine.probe import probe
 from neuralbridge.errors import BridgeError, ConfigInvalid
+from neuralbridge.usage import SHELLS, Commands, completion_script
 from neuralbridge.yaml_file import read_text
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"
 SETUP = "scripts/setup"
@@ -30,44 +36,171 @@ config_option = click.option(
 )
 
 
-class Commands(click.Group):
-    """Turns failures we raise on purpose into their sentence."""
+url_option = click.option("--url", help="The server to use; that of the configuration if it runs, unless given.")
+data_option = click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="The data folder to use where no server runs."
+)
+model_option = click.option("--model", help="A name that the configuration knows; its default unless given.")
+retrieval_option = click.option(
+    "--retrieval",
+    type=click.Choice(["auto", "off", "strict"]),
+    help="Whether your documents are asked: where they fit, never, or nothing but them.",
+)
 
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except BridgeError as error:
-            raise click.ClickException(str(error)) from error
-        except ExceptionGroup as group:  # from the server's tasks
-            first = group.exceptions[0]
-            if isinstance(first, BridgeError):
-                raise click.ClickException(str(first)) from group
-            raise
+SECTIONS = {
+    "Ask": ("ask", "chat", "search"),
+    "Documents": ("ingest",),
+    "What is kept": ("backup", "restore", "export", "import"),
+    "The server": ("serve", "doctor", "models", "import-config"),
+}
 
 
-@click.group(cls=Commands)
+@click.group(
+    cls=Commands,
+    sections=SECTIONS,
+    epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Each command has a --help with examples.",
+)
 @click.version_option(__version__)
 def main() -> None:
-    """NeuralBridge: an assistant that stays in the house."""
+    """NeuralBridge: an assistant that stays in the house.
+
+    \b
+    Examples:
+      neuralbridge serve
+      neuralbridge ask "Why is the sea salty?"
+      cat notes.txt | neuralbridge ask "Summarise this."
+    """
+
+
+@main.command("ask")
+@click.argument("question", required=False)
+@model_option
+@click.option("--session", help="The conversation to go on with; a new one unless given.")
+@retrieval_option
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON: session_id, response, metadata, timestamp.")
+@url_option
+@config_option
+@data_option
+def ask_command(
+    question: str | None,
+    model: str | None,
+    session: str | None,
+    retrieval: str | None,
+    as_json: bool,
+    url: str | None,
+    config_path: Path,
+    data_dir: Path | None,
+) -> None:
+    """Ask one question.
+
+    The answer grows on a terminal, with its sources and its confidence underneath on standard error. Elsewhere it comes
+    whole and alone. What is piped in stands before QUESTION, or is the question; - reads it from standard input.
+    Without a running server, the model is loaded for this alone. Ctrl-C stops the answer.
+
+    \b
+    Examples:
+      neuralbridge ask "Why is the sea salty?"
+      cat notes.txt | neuralbridge ask "Summarise this."
+      neuralbridge ask --retrieval strict --json "When is the rent due?" | jq -r .response
+      neuralbridge ask --session trip "And by train?"
+    """
+    from neuralbridge.terminal.ask import ask, question_from
+    from neuralbridge.terminal.talk import Asked, new_conversation
+    from neuralbridge.terminal.view import Object, view_for
+
+    text = question_from(question, sys.stdin)
+    if text is None or not text.strip():
+        raise click.UsageError("Missing argument 'QUESTION': say it, or pipe it in.")
+    asked = Asked(session or new_conversation(), text, model, retrieval)
+    view = Object(sys.stdout, asked.conversation) if as_json else view_for(sys.stdout)
+    asyncio.run(ask(some_server_of(url, config_path, data_dir), asked, view))
+
+
+@main.command("chat")
+@model_option
+@click.option("--session", help="The conversation to go on with; a new one unless given.")
+@retrieval_option
+@url_option
+@config_option
+@data_option
+def chat_command(
+    model: str | None,
+    session: str | None,
+    retrieval: str | None,
+    url: str | None,
+    config_path: Path,
+    data_dir: Path | None,
+) -> None:
+    """Converse at the terminal.
+
+    Each line is a question; /help says what else there is. Ctrl-C stops the answer, Ctrl-D leaves.
+
+    \b
+    Examples:
+      neuralbridge chat
+      neuralbridge chat --session trip --retrieval strict
+    """
+    from neuralbridge.terminal.chat import chat
+    from neuralbridge.terminal.talk import Asked, new_conversation
+    from neuralbridge.terminal.view import view_for
+
+    first = Asked(session or new_conversation(), "", model, retrieval)
+    chat(some_server_of(url, config_path, data_dir), first, view_for(sys.stdout))
+
+
+@main.command("search")
+@click.argument("query")
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Passages to show.")
+@click.option("--json", "as_json", is_flag=True, help='One line of JSON, as of "GET /api/knowledge/search".')
+@url_option
+@config_option
+@data_option
+def search_command(
+    query: str, limit: int, as_json: bool, url: str | None, config_path: Path, data_dir: Path | None
+) -> None:
+    """Search your documents, by meaning and by words.
+
+    \b
+    Examples:
+      neuralbridge search "notice period"
+      neuralbridge search 'file:"lease" +deposit before:2024 interest' --limit 3
+      neuralbridge search --json XK-204 | jq -r '.results[].source_document'
+    """
+    quiet()
+    from neuralbridge.terminal.lookup import listed, look_up
+
+    config, data = configured(config_path, data_dir)
+    found = asyncio.run(look_up(query, limit, config, config_path.parent, data, url))
+    if as_json:
+        click.echo(found.model_dump_json())
+        return
+    for entry in listed(found, sys.stdout.isatty()):
+        click.echo(entry)
+    if not found.results:
+        click.echo("No passage fits.", err=True)
 
 
 @main.command("serve")
 @config_option
 @click.option("--host", help="A loopback address to listen on.")
 @click.option("--port", type=int, help="The port; 0 takes any free one.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where conversations are kept.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where conversations and documents are kept.")
 def serve_command(config_path: Path, host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Start the server and open it at http://localhost:4000.
 
     Prints "listening on http://HOST:PORT" when it accepts connections.
+
+    \b
+    Examples:
+      neuralbridge serve
+      neuralbridge serve --port 0 --data-dir /srv/chat
     """
     logs.to_stderr()
     offline.watch()
     os.umask(0o077)
-    written = read_config(config_path)
+    written, data = configured(config_path, data_dir)
     config = override(written, host, port)
     model_path = model_file(config, config_path)
-    data = data_dir or config_path.parent / config.data_dir
     with ThreadPoolExecutor(1) as prober:  # the probe is a process of its own: it runs while the imports go on here
         probed = prober.submit(probe, model_path, SETUP)
         from neuralbridge.server import serve
@@ -80,20 +213,24 @@ def serve_command(config_path: Path, host: str | None, port: int | None, data_di
 @main.command("ingest")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @config_option
-@click.option("--url", help="The server to send them to; that of the configuration if it runs, unless given.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to write to where no server runs.")
+@url_option
+@data_option
 def ingest_command(paths: tuple[Path, ...], config_path: Path, url: str | None, data_dir: Path | None) -> None:
     """Read files and folders into the library, so that questions find them.
 
     What is there already, unchanged, costs nothing. Exit status 0 means that all of it can be found.
+
+    \b
+    Examples:
+      neuralbridge ingest ~/notes report.pdf
+      neuralbridge ingest --url http://127.0.0.1:4001 letters/
     """
     logs.to_stderr()
     offline.watch()
     os.umask(0o077)
-    config = read_config(config_path)
+    config, data = configured(config_path, data_dir)
     from neuralbridge.ingest import ingest
 
-    data = data_dir or config_path.parent / config.data_dir
     outcome = asyncio.run(ingest(paths, config, config_path.parent, data, url))
     for refusal in outcome.refused:
         click.echo(refusal, err=True)
@@ -116,17 +253,27 @@ def export_group() -> None:
     "--out", type=click.File("w", encoding="utf-8"), default="-", help="The file to write; stdout unless given."
 )
 def export_feedback_command(config_path: Path, data_dir: Path | None, out: TextIO) -> None:
-    """Rated answers with their conversations, as JSON Lines in chat format for fine-tuning."""
+    """Rated answers with their conversations, as JSON Lines in chat format for fine-tuning.
+
+    \b
+    Example:
+      neuralbridge export feedback --out rated.jsonl
+    """
     from neuralbridge.export import feedback_lines
 
-    lines = list(feedback_lines(data_dir or config_path.parent / read_config(config_path).data_dir))
+    lines = list(feedback_lines(configured(config_path, data_dir)[1]))
     out.write("".join(f"{line}\n" for line in lines))  # the file is opened here: an error leaves it as it was
 
 
 @main.command("doctor")
 @config_option
 def doctor_command(config_path: Path) -> None:
-    """Tell what is installed, which models are present and intact, and what mends what is missing."""
+    """Tell what is installed, which models are whole, and what mends what is missing.
+
+    \b
+    Example:
+      neuralbridge doctor --config my.yaml
+    """
     from neuralbridge.doctor import examine
 
     findings = examine(config_path, SETUP)
@@ -219,6 +366,95 @@ def write_new(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise BridgeError(f"{path}: cannot be written ({error.strerror}); expected the name of a new file") from error
+
+
+@main.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to save, also while a server runs.")
+def backup_command(file: Path, config_path: Path, data_dir: Path | None) -> None:
+    """Save conversations, documents and settings in one file.
+
+    A running server is not disturbed. Models and files that are still waiting to be read are not in it.
+
+    \b
+    Examples:
+      neuralbridge backup monday.zip
+      neuralbridge backup "/mnt/disk/neuralbridge-$(date +%F).zip"
+    """
+    os.umask(0o077)
+    from neuralbridge.backup import back_up
+
+    _, data = configured(config_path, data_dir)
+    click.echo(str(back_up(file, data, config_path)))
+
+
+@main.command("restore")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder; that of the settings in FILE.")
+def restore_command(file: Path, config_path: Path, data_dir: Path | None) -> None:
+    """Put back what a backup saved, in the place of what is there.
+
+    The file is checked first, whole; where anything is wrong with it, nothing is replaced. What was there before is
+    kept beside, in the data folder. No server may run on it.
+
+    \b
+    Examples:
+      neuralbridge restore monday.zip
+      neuralbridge restore monday.zip --config other.yaml --data-dir /srv/other
+    """
+    os.umask(0o077)
+    from neuralbridge.restore import restore
+
+    before = restore(file, config_path, data_dir)
+    click.echo(f"{file} is restored. What was there before is in {before}")
+
+
+@main.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion_command(shell: str) -> None:
+    """Print what makes a shell complete commands and options.
+
+    \b
+    Examples:
+      eval "$(neuralbridge completion bash)"      # in ~/.bashrc
+      eval "$(neuralbridge completion zsh)"       # in ~/.zshrc
+      neuralbridge completion fish > ~/.config/fish/completions/neuralbridge.fish
+    """
+    click.echo(completion_script(main, "neuralbridge", shell))
+
+
+def configured(config_path: Path, data_dir: Path | None) -> tuple[Config, Path]:
+    """The configuration and the data folder, after a restore that was interrupted has come to its end."""
+    from neuralbridge.restore import finish
+
+    finish(config_path)
+    config = read_config(config_path)
+    return config, data_dir or config_path.parent / config.data_dir
+
+
+def some_server_of(
+    url: str | None, config_path: Path, data_dir: Path | None
+) -> "AbstractAsyncContextManager[ClientSession]":
+    """The server that answers: at `url`, where the configuration says, or one of our own."""
+    quiet()
+    from neuralbridge.running import some_server
+    from neuralbridge.terminal.view import note, notes
+
+    def waiting(what: str) -> None:
+        if sys.stderr.isatty():
+            note(notes(), what)
+
+    config, data = configured(config_path, data_dir)
+    return some_server(config, config_path.parent, data, url, waiting)
+
+
+def quiet() -> None:
+    """Only what goes wrong is logged: standard error is for whoever asked."""
+    logs.to_stderr(logging.WARNING)
+    offline.watch()
+    os.umask(0o077)
 
 
 def override(config: Config, host: str | None, port: int | None) -> Config:

@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 from typing import TextIO
 
-from neuralbridge.errors import DataUnusable
+from neuralbridge.errors import DataInUse, DataUnusable
 
 
 def claim(folder: Path) -> TextIO:
     """Make the folder, private to this user, and lock it until the returned file is closed or the process ends.
 
-    Raises DataUnusable.
+    Raises DataUnusable, and DataInUse where another process has it.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ def claim(folder: Path) -> TextIO:
         lock.seek(0)
         owner = lock.read(20).strip() or "unknown"
         lock.close()
-        raise DataUnusable(f"{folder}: another server (process {owner}) is using this data folder.") from None
+        raise DataInUse(f"{folder}: another server (process {owner}) is using this data folder.") from None
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()

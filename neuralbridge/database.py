@@ -143,11 +143,16 @@ def examine(path: Path, newest: int) -> None:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
+        raise damaged(verdict)
     if application != APPLICATION_ID:
         raise sqlite3.DatabaseError("it is empty, or of another program")
     if version > newest:
         raise DataUnusable(f"{path}: schema {version} is newer than this program's {newest}; use a newer program.")
+
+
+def damaged(verdict: str) -> sqlite3.DatabaseError:
+    """What a check found, which may have several lines, in one."""
+    return sqlite3.DatabaseError(" ".join(verdict.split()))
 
 
 def create(path: Path, steps: list[str]) -> None:

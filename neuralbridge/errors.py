@@ -17,10 +17,13 @@ BridgeError
 ├── EngineFailed            the model failed during an answer
 ├── DocumentsUnavailable    documents are not set up on this machine, or switched off
 ├── ServerUnusable          no server answers, or it failed
+├── AnswerFailed            the server refuses a question of the command line, or its answer failed
+├── BackupRefused           a backup cannot be made, or is not whole
 └── StartRefused            the server cannot start; the message says how to mend it
     ├── ConfigInvalid       ... config.yaml or a command-line value
     ├── ModelUnusable       ... a model file is missing, cut short or not a model
     └── DataUnusable        ... the data folder or the database in it
+        └── DataInUse       ... another process has it
 """
 
 
@@ -93,6 +96,14 @@ class ServerUnusable(BridgeError):
     """A command needs a running server, and there is none, or it answers with an error of its own."""
 
 
+class AnswerFailed(BridgeError):
+    """A server refused the command line's question, or its answer ended in a failure; in the server's own words."""
+
+
+class BackupRefused(BridgeError):
+    """A backup cannot be written, or what is to be restored is no whole backup; nothing was replaced."""
+
+
 class Overloaded(BridgeError):
     """A bounded queue is full; worth another try after `retry_after_ms` milliseconds."""
 
@@ -119,3 +130,7 @@ class ModelUnusable(StartRefused):
 
 class DataUnusable(StartRefused):
     """The data folder cannot be used: in use by another server, read-only, or its database is damaged."""
+
+
+class DataInUse(DataUnusable):
+    """Another process, mostly a server, has the data folder."""

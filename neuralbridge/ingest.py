@@ -19,11 +19,12 @@ from neuralbridge.errors import DocumentRefused, DuplicateDocument, ServerUnusab
 from neuralbridge.retrieval.documents import Source
 from neuralbridge.retrieval.embedder import Embedder
 from neuralbridge.retrieval.ingestion import Taken
+from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.watcher import described, documents_in
+from neuralbridge.running import address_of, server_that_runs
 
 AT_ONCE = 4
 POLL_SECONDS = 0.05
-ASK_SECONDS = 2.0  # whether a server is there
 JOBS = "/api/knowledge/jobs"
 
 
@@ -92,13 +93,17 @@ def files_of(paths: tuple[Path, ...]) -> Iterator[tuple[Source, Path]]:
 @asynccontextmanager
 async def shelf(config: Config, home: Path, data: Path, url: str | None) -> AsyncIterator[tuple[Shelf, str]]:
     """The running server's library, else that of the data folder."""
-    address = url or f"http://{config.server.host}:{config.server.port}"
-    async with aiohttp.ClientSession(base_url=address) as session:
-        if url is not None or await answers(session):
-            if not await answers(session):
-                raise ServerUnusable(f"{address}: no NeuralBridge server answers there.")
-            yield Remote(session), f"the server at {address}"
+    async with server_that_runs(config, url) as session:
+        if session is not None:
+            yield Remote(session), f"the server at {url or address_of(config.server)}"
             return
+    async with library_of(config, home, data) as library:
+        yield library.ingestion, f"the data folder {data}"
+
+
+@asynccontextmanager
+async def library_of(config: Config, home: Path, data: Path) -> AsyncIterator[Library]:
+    """The library of a data folder that no server uses. Raises DataUnusable."""
     with claim(data):
         database = Database(data / "neuralbridge.db")
         await database.start()
@@ -106,19 +111,11 @@ async def shelf(config: Config, home: Path, data: Path, url: str | None) -> Asyn
             library = build_library(config, data, home, database, lambda folder: Embedder(folder, lambda: False))
             await library.start()
             try:
-                yield library.ingestion, f"the data folder {data}"
+                yield library
             finally:
                 await library.stop()
         finally:
             await database.stop()
-
-
-async def answers(session: aiohttp.ClientSession) -> bool:
-    try:
-        async with session.get("/api/proxy/health", timeout=aiohttp.ClientTimeout(ASK_SECONDS)) as response:
-            return response.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False
 
 
 class Remote:

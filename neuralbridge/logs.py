@@ -16,7 +16,7 @@ class Facts(logging.Formatter):
         return line + told + newline + trace
 
 
-def to_stderr() -> None:
+def to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Facts("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=level, handlers=[handler])

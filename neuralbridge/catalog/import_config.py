@@ -299,7 +299,7 @@ def take_routing(section: str, settings: RouterSettings, draft: Draft) -> None:
         name, hidden = (
             (target.get("model"), bool(target.get("hidden"))) if isinstance(target, dict) else (target, False)
         )
-        if name not in draft.names or alias in draft.names or not 1 <= len(alias) <= 200:
+        if name not in draft.names or alias in draft.names or not 1 <= len(alias) <= 200 or not alias.isprintable():
             draft.note(f"{section}.model_group_alias", f"{legible(alias)} leads to no name of the list, or is one")
         else:
             told = {"model": name, "hidden": True} if hidden else name

@@ -1,6 +1,6 @@
 """config.yaml as typed settings. `config.yaml` itself is the manual; every setting here is explained there.
 
-A mistake is one line: the file, the line in it, the setting, what it holds, and what was expected.
+A mistake is one line: the file, line and column in it, the setting, what it holds, and what was expected.
 """
 
 import re
@@ -56,6 +56,13 @@ def openable(value: str) -> str:
     return value
 
 
+def printable(value: str) -> str:
+    """Names stand in headers and in lines of a log."""
+    if not value.isprintable():
+        raise ValueError("a name of printable characters")
+    return value
+
+
 def listed(value: object) -> object:
     """YAML's lists as the tuples that settings are."""
     return tuple(value) if isinstance(value, list) else value
@@ -79,7 +86,7 @@ def long_form(value: object) -> object:
 
 
 FilePath = Annotated[str, AfterValidator(openable)]
-NameText = Annotated[str, Field(min_length=1, max_length=200)]
+NameText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(printable)]
 NameTexts = Annotated[tuple[NameText, ...], BeforeValidator(listed)]
 Parameters = Annotated[tuple[Annotated[str, AfterValidator(parameter)], ...], BeforeValidator(listed)]
 Endings = Annotated[tuple[Annotated[str, AfterValidator(ending)], ...], BeforeValidator(listed)]

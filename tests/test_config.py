@@ -222,6 +222,7 @@ WRONG_NAMES = [
         "6:45: model_list.0.drop_params.0: 'thinking'; expected one of " + PARAMS,
     ),
     ("one, use", "'', use", "6:6: model_list.0.model_name: ''; expected it to have at least 1 character"),
+    ("one, use", '"a\\nb", use', "6:6: model_list.0.model_name: 'a\\nb'; expected a name of printable characters"),
     ('"w-*"', "*", f"7:18: not YAML that is understood here ({STAR}); expected settings such as 'port: 4000'"),
     ("[x]", "[b]", "3:31: models.a.aliases.0: 'b'; expected each name once"),
     ("[x]", "[one]", "3:31: models.a.aliases.0: 'one'; expected each name once"),

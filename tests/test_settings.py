@@ -12,12 +12,12 @@ import yaml
 
 from neuralbridge.config import Config
 from neuralbridge.engine.runner import Runner
-from neuralbridge.settings import applicable, changed, waiting
+from neuralbridge.settings import LOOK_SECONDS, applicable, changed, waiting
 from tests.conftest import SETTINGS, Serve, Served
 from tests.fakes import FakeRunner
 from tests.phoenix_client import PhoenixClient
 
-APPLIES_SECONDS = 2.0  # at the latest
+PATIENCE_SECONDS = 20.0  # on a machine that has much else to do
 TWO: dict[str, Any] = {
     "version": 1,
     "models": {"small": {"path": "small.gguf"}, "large": {"path": "large.gguf"}},
@@ -81,6 +81,11 @@ def test_a_name_that_leads_to_a_model_not_loaded_yet_keeps_everything_as_it_was(
     assert applicable(BEFORE, config(models=models, model_list=[{"model_name": "gpt-4", "use": "other"}])) is None
 
 
+def test_a_file_is_read_soon_enough_to_apply_within_two_seconds() -> None:
+    longest = 2 * LOOK_SECONDS  # just missed by one look, seen by the next, and by the one after that as it was
+    assert longest + 1.0 <= 2.0
+
+
 # A server whose file is edited
 
 
@@ -123,8 +128,8 @@ async def health(served: Served) -> dict[str, Any]:
 
 
 async def until_told(served: Served, **facts: Any) -> dict[str, Any]:
-    """Wait until the health says so, not longer than a saved file may take; all it says then."""
-    async with asyncio.timeout(APPLIES_SECONDS):
+    """Wait until the health says so; all it says then."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             told = await health(served)
             if all(fact == {**told, **told["config"]}[name] for name, fact in facts.items()):

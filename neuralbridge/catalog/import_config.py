@@ -71,7 +71,7 @@ class LitellmTarget(Foreign):
 
 
 class ModelInfo(Foreign):
-    mode: str = "chat"
+    mode: str | None = None
 
 
 class LitellmName(Foreign):
@@ -80,8 +80,13 @@ class LitellmName(Foreign):
     model_info: ModelInfo = ModelInfo()
 
 
+class AliasTarget(Foreign):
+    model: str
+    hidden: bool = False
+
+
 class RouterSettings(Foreign):
-    model_group_alias: dict[str, Any] = {}
+    model_group_alias: dict[str, str | AliasTarget] = {}
     fallbacks: list[dict[str, list[str]]] = []
     context_window_fallbacks: list[dict[str, list[str]]] = []
     default_fallbacks: list[str] = []
@@ -296,13 +301,11 @@ def take_litellm(file: Litellm, draft: Draft) -> None:
 
 def take_routing(section: str, settings: RouterSettings, draft: Draft) -> None:
     for alias, target in settings.model_group_alias.items():
-        name, hidden = (
-            (target.get("model"), bool(target.get("hidden"))) if isinstance(target, dict) else (target, False)
-        )
-        if name not in draft.names or alias in draft.names or not 1 <= len(alias) <= 200:
+        name, hidden = (target, False) if isinstance(target, str) else (target.model, target.hidden)
+        told = {"model": name, "hidden": True} if hidden else name
+        if name not in draft.names or alias in draft.names:
             draft.note(f"{section}.model_group_alias", f"{legible(alias)} leads to no name of the list, or is one")
-        else:
-            told = {"model": name, "hidden": True} if hidden else name
+        elif draft.sound(f"{section}.model_group_alias", Name, {"model_name": alias}, {"use": name}):
             draft.routing.setdefault("model_group_alias", {})[alias] = told
     every = [{key: settings.default_fallbacks} for key in draft.models if settings.default_fallbacks]
     for setting, entries in (
@@ -310,8 +313,8 @@ def take_routing(section: str, settings: RouterSettings, draft: Draft) -> None:
         ("context_window_fallbacks", settings.context_window_fallbacks),
     ):
         for entry in entries:
-            told = [*entry, *(other for others in entry.values() for other in others)]
-            lost = [name for name in told if not draft.leads_to_chat(name)]
+            named = [*entry, *(other for others in entry.values() for other in others)]
+            lost = [name for name in named if not draft.leads_to_chat(name)]
             draft.left_out(f"{section}.{setting} (names that lead to no model)", lost)
             kept = {name: [o for o in others if o not in lost] for name, others in entry.items() if name not in lost}
             if any(kept.values()):

@@ -254,10 +254,14 @@ def test_a_model_that_is_called_like_another_is_told() -> None:
         ("model_list:\n  - {model_name: *, x: 1}\n", "f:2:18: not YAML"),
         ("model_list: [{model_name: a}]", "f: model_list.0.litellm_params: Field required"),
         ("model_list: [{model_name: 1, litellm_params: {model: a}}]", "f: model_list.0.model_name: Input should be a"),
+        (
+            "model_list: []\nrouter_settings: {model_group_alias: {a: {model: [x]}}}",
+            "f: router_settings.model_group_alias.a.",
+        ),
         ("models: {a: {cmd: [x]}}", "f: models.a.cmd: Input should be a valid string"),
         ("models: [{n_ctx: 1}]", "f: models.0.model: Field required"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_is_no_such_file_is_refused(text: str, said: str) -> None:
     with pytest.raises(ConfigInvalid) as refused:

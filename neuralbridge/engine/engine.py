@@ -92,7 +92,6 @@ class Engine:
     async def ready(self) -> None:
         """Wait until the model is loaded. Raises ModelUnusable."""
         self._runner = await asyncio.shield(self._loaded)
-        self._compiler = Compiler(self._runner.vocabulary)
 
     @property
     def loaded(self) -> bool:
@@ -206,6 +205,7 @@ class Engine:
         if isinstance(outcome, Exception):
             self._loaded.set_exception(outcome)
         else:
+            self._compiler = Compiler(outcome.vocabulary)
             self._loaded.set_result(outcome)
 
     def _from_thread(self, call: Callable[[T], None]) -> Callable[[T], None]:

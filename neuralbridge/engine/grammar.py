@@ -6,15 +6,17 @@ only the end of the answer from then on, so each call is followed by a question 
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Self
+from typing import Self, TypeVar
 
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from neuralbridge.engine.runner import Vocabulary
 from neuralbridge.engine.schema import Schema, check, narrowed
 from neuralbridge.errors import SchemaRefused
+
+T = TypeVar("T")
 
 ANY_OBJECT: Schema = {"type": "object"}
 # One space after a comma or a colon, as models have read most JSON, or none. With more, small ones run away in it.
@@ -68,14 +70,12 @@ class Constraint:
 
     def allowed(self) -> bytes:
         """A byte for each token of the vocabulary, zero where it may not come next. Raises GrammarFailed."""
-        allowed = self._matcher.compute_logit_bias()
-        self._raise_failure()
+        allowed = self._do(self._matcher.compute_logit_bias)
         return self._shortened(allowed) if self._number.long else allowed
 
     def accept(self, token: int) -> None:
         """Go on behind a token. Raises GrammarFailed."""
-        self._matcher.consume_token(token)
-        self._raise_failure()
+        self._do(lambda: self._matcher.consume_token(token))
         self._number.feed(self._tokens.tokens[token])
 
     def _shortened(self, allowed: bytes) -> bytes:
@@ -88,9 +88,14 @@ class Constraint:
                 return bytes(shorter)
         return allowed
 
-    def _raise_failure(self) -> None:
+    def _do(self, step: Callable[[], T]) -> T:
+        try:
+            done = step()
+        except BaseException as error:  # a panic in Rust is not even an Exception, and still this sequence's alone
+            raise GrammarFailed(first_words(str(error))) from error
         if self._matcher.is_error():
             raise GrammarFailed(first_words(self._matcher.get_error()))
+        return done
 
 
 class Grammar:

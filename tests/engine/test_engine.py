@@ -171,6 +171,8 @@ async def test_a_bias_for_a_token_that_the_model_does_not_have_is_refused(engine
 
 async def test_a_grammar_is_made_for_the_vocabulary_of_the_model(engine: Engine, runner: FakeRunner) -> None:
     grammar = await engine.grammar({"type": "boolean"})
+    await engine.ready()
+    assert (await engine.grammar(True))._tokens is grammar._tokens  # which take long to make
     await all_of(engine.generate(prompt("why?", runner), Sampling(grammar=grammar)))
     assert runner.samplers[-1].sampling.grammar is grammar
     assert grammar.vocabulary is runner.vocabulary

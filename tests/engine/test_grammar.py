@@ -117,6 +117,12 @@ def test_a_token_that_is_not_allowed_is_not_accepted() -> None:
         constraint.allowed()
 
 
+def test_whatever_the_library_raises_is_a_failure_of_the_grammar() -> None:
+    constraint = COMPILER.compile(OBJECT).begin()
+    with pytest.raises(GrammarFailed, match="out of range"):
+        constraint.accept(-1)
+
+
 def test_sequences_of_one_grammar_do_not_know_of_each_other() -> None:
     grammar = COMPILER.compile(OBJECT)
     one, other = grammar.begin(), grammar.begin()

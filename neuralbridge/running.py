@@ -1,8 +1,8 @@
 """The server that a command talks to: the one that runs, else the application in this very process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -82,7 +82,7 @@ async def server_here(config: Config, home: Path, data: Path) -> AsyncIterator[a
     app = build_app(alone, data, llama_runners(alone, home), home)
     app[SERVICES].doors = Doors(DEFAULT_PORTS["http"])
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
-    with TemporaryDirectory(prefix="neuralbridge-") as folder:
+    with TemporaryDirectory(prefix="neuralbridge-") as folder, asking_where_it_listens():
         path = str(Path(folder) / "socket")
         try:
             await runner.setup()
@@ -94,7 +94,14 @@ async def server_here(config: Config, home: Path, data: Path) -> AsyncIterator[a
                     await serving.embedder.load()
             async with aiohttp.ClientSession("http://localhost", connector=aiohttp.UnixConnector(path)) as session:
                 yield session
-        except DataInUse as error:
-            raise ServerUnusable(f"{error} Say where it listens: --url http://127.0.0.1:PORT.") from error
         finally:
             await runner.cleanup()
+
+
+@contextmanager
+def asking_where_it_listens() -> Iterator[None]:
+    """A data folder that is in use has a server, only not where we looked. Raises ServerUnusable."""
+    try:
+        yield
+    except DataInUse as error:
+        raise ServerUnusable(f"{error} Say where it listens: --url http://127.0.0.1:PORT") from error

@@ -1,10 +1,11 @@
 """The server that a command talks to: the one that runs, else the application in this very process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -85,7 +86,7 @@ async def server_here(config: Config, home: Path, data: Path) -> AsyncIterator[a
     with TemporaryDirectory(prefix="neuralbridge-") as folder, asking_where_it_listens():
         path = str(Path(folder) / "socket")
         try:
-            await runner.setup()
+            await to_its_end(runner.setup())
             await web.UnixSite(runner, path).start()
             await app[MODELS].default.ready()
             with suppress(DocumentsUnavailable):  # then it answers without them, as any server does
@@ -96,6 +97,16 @@ async def server_here(config: Config, home: Path, data: Path) -> AsyncIterator[a
                 yield session
         finally:
             await runner.cleanup()
+
+
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for it also when cancelled meanwhile: what is started by half can be stopped by nobody."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from neuralbridge.retrieval.embedder import Embedder
 from neuralbridge.retrieval.ingestion import Taken
 from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.watcher import described, documents_in
-from neuralbridge.running import address_of, server_that_runs
+from neuralbridge.running import address_of, asking_where_it_listens, server_that_runs, to_its_end
 
 AT_ONCE = 4
 POLL_SECONDS = 0.05
@@ -103,14 +103,14 @@ async def shelf(config: Config, home: Path, data: Path, url: str | None) -> Asyn
 
 @asynccontextmanager
 async def library_of(config: Config, home: Path, data: Path) -> AsyncIterator[Library]:
-    """The library of a data folder that no server uses. Raises DataUnusable."""
-    with claim(data):
+    """The library of a data folder that no server uses. Raises DataUnusable, and ServerUnusable where one does."""
+    with asking_where_it_listens(), claim(data):
         database = Database(data / "neuralbridge.db")
         await database.start()
         try:
             library = build_library(config, data, home, database, lambda folder: Embedder(folder, lambda: False))
-            await library.start()
             try:
+                await to_its_end(library.start())
                 yield library
             finally:
                 await library.stop()

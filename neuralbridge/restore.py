@@ -171,6 +171,7 @@ def stage_database(file: Path, archive: zipfile.ZipFile, manifest: Manifest, dat
         unpack(archive, DATABASE, described, staging / DATABASE)
         check_database(file, staging / DATABASE)
         sync(staging)
+        sync(data)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise

@@ -1,10 +1,11 @@
 """The server that a command talks to: the one that runs, else the application in this very process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -82,10 +83,10 @@ async def server_here(config: Config, home: Path, data: Path) -> AsyncIterator[a
     app = build_app(alone, data, llama_runners(alone, home), home)
     app[SERVICES].doors = Doors(DEFAULT_PORTS["http"])
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
-    with TemporaryDirectory(prefix="neuralbridge-") as folder:
+    with TemporaryDirectory(prefix="neuralbridge-") as folder, asking_where_it_listens():
         path = str(Path(folder) / "socket")
         try:
-            await runner.setup()
+            await to_its_end(runner.setup())
             await web.UnixSite(runner, path).start()
             await app[MODELS].default.ready()
             with suppress(DocumentsUnavailable):  # then it answers without them, as any server does
@@ -94,7 +95,24 @@ async def server_here(config: Config, home: Path, data: Path) -> AsyncIterator[a
                     await serving.embedder.load()
             async with aiohttp.ClientSession("http://localhost", connector=aiohttp.UnixConnector(path)) as session:
                 yield session
-        except DataInUse as error:
-            raise ServerUnusable(f"{error} Say where it listens: --url http://127.0.0.1:PORT.") from error
         finally:
             await runner.cleanup()
+
+
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for it also when cancelled meanwhile: what is started by half can be stopped by nobody."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+@contextmanager
+def asking_where_it_listens() -> Iterator[None]:
+    """A data folder that is in use has a server, only not where we looked. Raises ServerUnusable."""
+    try:
+        yield
+    except DataInUse as error:
+        raise ServerUnusable(f"{error} Say where it listens: --url http://127.0.0.1:PORT") from error

@@ -10,7 +10,7 @@ from click.shell_completion import get_completion_class
 
 from neuralbridge.errors import BridgeError
 
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+INTERRUPTED = 130
 SHELLS = ("bash", "zsh", "fish")
 REST = "More"
 
@@ -28,6 +28,8 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
+            if sys.stderr.isatty():
+                click.echo(err=True)  # what comes next begins a line of its own
             ctx.exit(INTERRUPTED)
         except BridgeError as error:
             raise click.ClickException(str(error)) from error

@@ -1,5 +1,6 @@
 """Where a command finds its server: the one that runs, or the application in its own process."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ import yaml
 
 from neuralbridge.config import Config, Server
 from neuralbridge.data_folder import claim
-from neuralbridge.running import address_of, server_that_runs
+from neuralbridge.errors import ServerUnusable
+from neuralbridge.running import address_of, server_that_runs, to_its_end
 from tests.conftest import SETTINGS, Served
 from tests.terminal.command import run, terminal
 
@@ -69,11 +71,15 @@ async def test_documents_that_are_there_are_asked_and_searched_without_a_server(
     assert [source["source_document"] for source in json.loads(out)["metadata"]["sources"]] == ["pump.md"]
 
 
-async def test_a_data_folder_in_use_asks_where_its_server_listens(alone: list[object], tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("ask", "why?"), ("search", "why"), ("ingest", ROOT / "README.md")])
+async def test_a_data_folder_in_use_asks_where_its_server_listens(
+    command: tuple[object, ...], alone: list[object], tmp_path: Path
+) -> None:
     with claim(tmp_path / "data"):
-        status, out, err = await run("ask", "why?", *alone, program=FAKES)
-    assert (status, out, err.count("\n")) == (1, "", 1)
-    assert "--url" in err
+        status, out, err = await run(*command, *alone, program=FAKES)
+    assert (status, out) == (1, "")
+    assert [line for line in err.splitlines() if line.startswith("Error: ") and "--url" in line]
+    assert "Traceback" not in err
 
 
 async def test_a_model_that_is_missing_is_one_line(alone: list[object]) -> None:
@@ -86,6 +92,32 @@ async def test_at_a_terminal_it_says_what_takes_so_long(alone: list[object]) -> 
     async with terminal("ask", "why?", *alone) as shown:
         assert await shown.status() == 1
     assert "No server runs, so small is loaded for this alone." in shown.seen
+
+
+async def test_a_start_that_is_given_up_comes_to_its_end_before_that_is_told() -> None:
+    begun, go_on, ended = asyncio.Event(), asyncio.Event(), False
+
+    async def start() -> None:
+        nonlocal ended
+        begun.set()
+        await go_on.wait()
+        ended = True
+
+    starting = asyncio.create_task(to_its_end(start()))
+    await begun.wait()
+    starting.cancel()
+    asyncio.get_running_loop().call_soon(go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert ended
+
+
+async def test_a_start_that_fails_says_so() -> None:
+    async def start() -> None:
+        raise ServerUnusable("it failed")
+
+    with pytest.raises(ServerUnusable, match="it failed"):
+        await to_its_end(start())
 
 
 @pytest.mark.model

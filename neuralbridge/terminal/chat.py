@@ -50,11 +50,17 @@ class Loop:
             running.append(task)
             return await work
 
+        def give_up() -> None:
+            if running:
+                running[0].cancel()
+            else:  # it has not begun
+                self._loop.call_soon(give_up)
+
         future = asyncio.run_coroutine_threadsafe(hold(), self._loop)
         try:
             return future.result()
         except KeyboardInterrupt:
-            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in running])
+            self._loop.call_soon_threadsafe(give_up)
             with suppress(concurrent.futures.CancelledError):
                 future.result()
             raise

@@ -84,7 +84,8 @@ def notes() -> Console:
 
 
 def note(console: Console, line: str) -> None:
-    console.print(printable(line), style="dim")
+    """A line that stands back behind the answer, unless NO_COLOR wants all lines alike."""
+    console.print(printable(line), style=None if console.no_color else "dim")
 
 
 def printable(text: str) -> str:

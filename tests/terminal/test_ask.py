@@ -223,7 +223,7 @@ async def test_a_terminal_shows_every_piece_as_it_comes(served: Served) -> None:
 
 
 async def test_no_color_is_obeyed(served: Served) -> None:
-    async with terminal("ask", "why?", "--url", served.url, NO_COLOR="1", TERM="dumb") as shown:
+    async with terminal("ask", "why?", "--url", served.url, NO_COLOR="1") as shown:
         assert await shown.status() == 0
     assert "confidence 0." in shown.seen
     assert "\x1b" not in shown.seen

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "protocol": NOUNS,
     "engine": NOUNS,
     "grounding": {"words", *NOUNS},
-    "store": {"database", *NOUNS},
+    "store": {"database", "words", *NOUNS},
     "retrieval": {"database", "words", *NOUNS},
     "catalog": {"config", *NOUNS},
     "assistant": {"engine", "retrieval", "grounding", "words", "store", "catalog", "config", *NOUNS},

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"database", "words", *NOUNS},
     "retrieval": {"database", "words", *NOUNS},
     "catalog": {"config", *NOUNS},
+    "exchange": {"protocol", "store", "database", *NOUNS},
     "assistant": {"engine", "retrieval", "grounding", "words", "store", "catalog", "config", *NOUNS},
     "web": {"protocol", "assistant", "retrieval", "store", "config", "offline", "__init__", *NOUNS},
     "app": {
@@ -52,7 +53,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Of others: what acts on the world, or differs from call to call, and who may ask it to
 ONLY_IN: dict[str, set[str]] = {
     "aiohttp": {"web", "app", "server", "ingest"},
-    "asyncio": {"ingest", "assistant", "database", "engine.engine", "web", "app", "server", "cli", "retrieval"},
+    "asyncio": {
+        "ingest",
+        "exchange.transfer",
+        "assistant",
+        "database",
+        "engine.engine",
+        "web",
+        "app",
+        "server",
+        "cli",
+        "retrieval",
+    },
     "click": {"cli", "catalog.fetch"},
     "ctypes": {"engine.llama"},
     "datetime": {
@@ -60,6 +72,7 @@ ONLY_IN: dict[str, set[str]] = {
         "assistant.template",
         "assistant.template_child",
         "assistant.cache",
+        "exchange.chatgpt",
         "store.cached_answers",
         "retrieval.documents",
         "retrieval.query",
@@ -81,7 +94,7 @@ ONLY_IN: dict[str, set[str]] = {
     "rich": {"ingest", "catalog.fetch"},
     "secrets": {"assistant.template", "engine.llama", "web"},
     "socket": set(),
-    "sqlite3": {"database", "store", "doctor", "retrieval"},
+    "sqlite3": {"database", "store", "exchange.transfer", "doctor", "retrieval"},
     "ssl": {"catalog.download"},
     "subprocess": {"engine.probe", "catalog.fetch", "retrieval.reading"},
     "threading": {"engine.worker", "retrieval.embedder_child", "retrieval.reading"},

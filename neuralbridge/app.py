@@ -19,6 +19,7 @@ from neuralbridge.database import Database
 from neuralbridge.engine.engine import Engine
 from neuralbridge.engine.probe import check_memory, probe
 from neuralbridge.engine.runner import Runner
+from neuralbridge.exchange.transfer import Transfer
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.documents import Documents
 from neuralbridge.retrieval.embedder import Embedder
@@ -31,6 +32,7 @@ from neuralbridge.retrieval.watcher import Watcher
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.store.feedback import Feedback
+from neuralbridge.store.history import History
 from neuralbridge.web.keys import SERVICES, Services
 from neuralbridge.web.routes import add_routes
 
@@ -113,7 +115,16 @@ def build_app(
     app = web.Application(client_max_size=config.server.max_frame_bytes)
     feedback = Feedback(database)
     app[SERVICES] = Services(
-        config, assistant, answers, conversations, Doors(config.server.port), library, cached, feedback
+        config,
+        assistant,
+        answers,
+        conversations,
+        Doors(config.server.port),
+        library,
+        cached,
+        feedback,
+        History(database),
+        Transfer(database),
     )
     app[MODELS] = models
     app.cleanup_ctx.extend([storage, documents, model, answering])

@@ -30,7 +30,7 @@ class Refused:
     reason: str
 
 
-def conversations_in(content: bytes) -> Iterator[Whole | Refused]:
+def conversations_in(content: bytes | bytearray) -> Iterator[Whole | Refused]:
     """Raises InvalidParams for a file of no kind that we know, before the first."""
     texts = unpacked(content) if content.startswith(ZIP) else [decoded(content)]
     for text in texts:
@@ -83,7 +83,7 @@ def conversation(given: object, where: str) -> Whole | Refused:
         return Refused(where, str(error))
 
 
-def unpacked(content: bytes) -> Iterator[str]:
+def unpacked(content: bytes | bytearray) -> Iterator[str]:
     """The conversations of an archive. Raises InvalidParams."""
     room, found = UNPACKED_BYTES, False
     try:
@@ -103,7 +103,7 @@ def unpacked(content: bytes) -> Iterator[str]:
         raise InvalidParams("The archive has no conversations.json in it.")
 
 
-def decoded(content: bytes) -> str:
+def decoded(content: bytes | bytearray) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

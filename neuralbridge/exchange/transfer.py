@@ -41,51 +41,57 @@ def all_exported(connection: sqlite3.Connection, owner: str, form: Format) -> It
         yield BETWEEN_THEM[form] * bool(number) + exported(connection, Conversation(owner, session_id), form)
 
 
-async def stream_all(database: Database, owner: str, form: Format) -> AsyncIterator[str]:
-    """The same while others use the database: what is deleted meanwhile is left out."""
-    between = ""
-    for session_id in await database.read(lambda connection: archive.session_ids(connection, owner)):
-        conversation = Conversation(owner, session_id)
+class Transfer:
+    """The same while a server uses the database, and the way in."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def exported(self, conversation: Conversation, form: Format) -> str:
+        """One conversation as text. Raises NotFound."""
+        return await self._database.read(partial(exported, conversation=conversation, form=form))
+
+    async def all_exported(self, owner: str, form: Format) -> AsyncIterator[str]:
+        """All of an owner's conversations as pieces of one text; what is deleted meanwhile is left out."""
+        between = ""
+        for session_id in await self._database.read(lambda connection: archive.session_ids(connection, owner)):
+            try:
+                text = await self.exported(Conversation(owner, session_id), form)
+            except NotFound:
+                continue
+            yield between + text
+            between = BETWEEN_THEM[form]
+
+    async def take_in(self, owner: str, content: bytes | bytearray) -> ImportReport:
+        """Take in all conversations of a file, each in a transaction of its own. What is here already stays as it is,
+        so doing it again adds nothing.
+
+        Raises InvalidParams for a file of no kind that we know.
+        """
+        report = ImportReport()
+        found = conversations_in(content)
+        reader = ThreadPoolExecutor(1, "import")
         try:
-            text = await database.read(partial(exported, conversation=conversation, form=form))
-        except NotFound:
-            continue
-        yield between + text
-        between = BETWEEN_THEM[form]
+            while (each := await asyncio.get_running_loop().run_in_executor(reader, next, found, None)) is not None:
+                refused = each if isinstance(each, Refused) else await self._take_one(owner, each, report)
+                if refused is not None:
+                    report.refused += 1
+                    if report.refused <= REFUSALS_TOLD:
+                        report.refusals.append(NotTaken(where=refused.where, reason=refused.reason))
+        finally:
+            reader.shutdown(wait=False)
+        return report
 
-
-async def take_in(database: Database, owner: str, content: bytes) -> ImportReport:
-    """Take in all conversations of a file, each in a transaction of its own. What is here already stays as it is, so
-    doing it again adds nothing.
-
-    Raises InvalidParams for a file of no kind that we know.
-    """
-    report = ImportReport()
-    found = conversations_in(content)
-    reader = ThreadPoolExecutor(1, "import")
-    try:
-        while (each := await asyncio.get_running_loop().run_in_executor(reader, next, found, None)) is not None:
-            if isinstance(each, Whole):
-                each = await take_one(database, owner, each, report)
-            if isinstance(each, Refused):
-                report.refused += 1
-                if report.refused <= REFUSALS_TOLD:
-                    report.refusals.append(NotTaken(where=each.where, reason=each.reason))
-    finally:
-        reader.shutdown(wait=False)
-    return report
-
-
-async def take_one(database: Database, owner: str, taken: Whole, report: ImportReport) -> Refused | None:
-    try:
-        kept = await database.write(lambda connection: archive.keep(connection, owner, taken))
-    except InvalidRequest as error:
-        return Refused(taken.session_id, str(error))
-    report.messages += kept.messages
-    if kept.new:
-        report.imported += 1
-    elif kept.messages:
-        report.extended += 1
-    else:
-        report.unchanged += 1
-    return None
+    async def _take_one(self, owner: str, taken: Whole, report: ImportReport) -> Refused | None:
+        try:
+            kept = await self._database.write(lambda connection: archive.keep(connection, owner, taken))
+        except InvalidRequest as error:
+            return Refused(taken.session_id, str(error))
+        report.messages += kept.messages
+        if kept.new:
+            report.imported += 1
+        elif kept.messages:
+            report.extended += 1
+        else:
+            report.unchanged += 1
+        return None

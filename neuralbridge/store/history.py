@@ -10,6 +10,7 @@ from neuralbridge.database import Database
 from neuralbridge.errors import NotFound
 from neuralbridge.store import message_text
 from neuralbridge.store.conversations import Conversation, find
+from neuralbridge.types import Speaker
 from neuralbridge.words import words
 
 LONGEST_TITLE = 80  # characters of a first question
@@ -32,7 +33,7 @@ class Match:
     """A message that was found. `marks` are the places in `snippet` of what was looked for, start and end."""
 
     message: str
-    role: str
+    role: Speaker
     snippet: str
     marks: tuple[tuple[int, int], ...]
     created_at: str

@@ -10,14 +10,15 @@ from aiohttp.typedefs import Handler
 from neuralbridge import __version__
 from neuralbridge.offline import attempts
 from neuralbridge.web.answers import add_answer_routes
+from neuralbridge.web.conversations import add_conversation_routes
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.knowledge import add_knowledge_routes
 from neuralbridge.web.longpoll import POLL_SESSIONS, PollSessions, longpoll
+from neuralbridge.web.proxy import STARTED, add_proxy_routes, components
 from neuralbridge.web.websocket import SOCKETS, close_sockets, websocket
 
 logger = logging.getLogger(__name__)
 
-STARTED = web.AppKey("started", float)
 STATIC = web.AppKey("static", Path)
 HEADERS = {
     # No inline script, nothing loaded from elsewhere: what an answer says can neither run nor fetch.
@@ -33,7 +34,6 @@ HEADERS = {
 
 
 def add_routes(app: web.Application, static: Path) -> None:
-    app[STARTED] = time.monotonic()
     app[STATIC] = static
     app[SOCKETS] = set()
     app[POLL_SESSIONS] = PollSessions()
@@ -44,6 +44,8 @@ def add_routes(app: web.Application, static: Path) -> None:
     app.router.add_get("/api/proxy/health", health)
     add_knowledge_routes(app)
     add_answer_routes(app)
+    add_proxy_routes(app)
+    add_conversation_routes(app)
     app.router.add_get("/", page)
     app.router.add_static("/static", static)
     app.middlewares.append(guard)
@@ -66,6 +68,7 @@ async def health(request: web.Request) -> web.Response:
         "answers_under_way": services.answers.under_way,
         "sockets": len(request.app[SOCKETS]),
         "outgoing_connections": attempts(),
+        "components": (await components(services)).model_dump(exclude_none=True),
     }
     return web.json_response(body, headers={"Cache-Control": "no-store"})
 

@@ -14,7 +14,7 @@ from neuralbridge.database import Database, reading
 from neuralbridge.errors import InvalidParams, NotFound
 from neuralbridge.exchange import transfer
 from neuralbridge.exchange.jsonl import line_of
-from neuralbridge.exchange.transfer import all_exported, exported, stream_all, take_in
+from neuralbridge.exchange.transfer import Transfer, all_exported, exported
 from neuralbridge.protocol.exchange import ImportReport
 from neuralbridge.store import archive
 from neuralbridge.store.archive import Whole
@@ -52,7 +52,7 @@ async def stored(database: Database, session_id: str = "s", owner: str = "local"
 
 
 async def everything(database: Database) -> str:
-    return "".join([part async for part in stream_all(database, "local", "jsonl")])
+    return "".join([part async for part in Transfer(database).all_exported("local", "jsonl")])
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_what_was_said_here_can_be_taken_in_elsewhere_and_goes_on_there(
             turn = await conversations.begin(Conversation("local", session), question, {"user_id": "ana"}, {})
             await conversations.finish(turn, f"Because of {question}", "complete", {"model_used": "small"})
     lines = await everything(database)
-    assert await take_in(other, "local", lines.encode()) == ImportReport(imported=2, messages=8)
+    assert await Transfer(other).take_in("local", lines.encode()) == ImportReport(imported=2, messages=8)
     assert await everything(other) == lines
     here = Conversation("local", "s")
     assert [each.uid for each in await Conversations(other).branch(here, 9)] == [
@@ -87,16 +87,16 @@ async def test_what_was_said_here_can_be_taken_in_elsewhere_and_goes_on_there(
 
 async def test_taken_in_again_it_adds_nothing(database: Database) -> None:
     for content in (file(LONG), CHATGPT):
-        await take_in(database, "local", content)
+        await Transfer(database).take_in("local", content)
     before = await everything(database)
-    assert await take_in(database, "local", file(LONG)) == ImportReport(unchanged=1)
-    report = await take_in(database, "local", CHATGPT)
+    assert await Transfer(database).take_in("local", file(LONG)) == ImportReport(unchanged=1)
+    report = await Transfer(database).take_in("local", CHATGPT)
     assert (report.imported, report.extended, report.unchanged, report.messages, report.refused) == (0, 0, 2, 0, 1)
     assert await everything(database) == before
 
 
 async def test_what_was_taken_in_is_listed_and_found(database: Database) -> None:
-    report = await take_in(database, "local", CHATGPT)
+    report = await Transfer(database).take_in("local", CHATGPT)
     assert (report.imported, report.messages, report.refused) == (2, 9, 1)
     assert [(each.where, each.reason) for each in report.refusals] == [
         ("conversation 3", "It has no messages that are shown.")
@@ -113,8 +113,8 @@ async def test_what_was_taken_in_is_listed_and_found(database: Database) -> None
 async def test_another_owner_can_take_in_under_the_same_session_id_but_not_the_same_messages(
     database: Database,
 ) -> None:
-    await take_in(database, "other", file(SHORT))
-    report = await take_in(database, "local", file(SHORT, replace(SHORT, messages=(message("x"),), leaf="x")))
+    await Transfer(database).take_in("other", file(SHORT))
+    report = await Transfer(database).take_in("local", file(SHORT, replace(SHORT, messages=(message("x"),), leaf="x")))
     assert (report.imported, report.refused, report.refusals[0].where) == (1, 1, "s")
     assert "q1" in report.refusals[0].reason
     assert await stored(database, owner="other") == SHORT
@@ -126,28 +126,30 @@ async def test_another_owner_can_take_in_under_the_same_session_id_but_not_the_s
 async def test_a_conversation_that_went_on_elsewhere_gets_what_is_new_and_goes_on_from_there(
     database: Database,
 ) -> None:
-    await take_in(database, "local", file(SHORT))
-    assert await take_in(database, "local", file(LONG)) == ImportReport(extended=1, messages=3)
+    await Transfer(database).take_in("local", file(SHORT))
+    assert await Transfer(database).take_in("local", file(LONG)) == ImportReport(extended=1, messages=3)
     assert await stored(database) == replace(LONG, title="Sea", pinned=True)
 
 
 async def test_an_older_copy_changes_nothing(database: Database) -> None:
-    await take_in(database, "local", file(LONG))
-    assert await take_in(database, "local", file(SHORT)) == ImportReport(unchanged=1)
+    await Transfer(database).take_in("local", file(LONG))
+    assert await Transfer(database).take_in("local", file(SHORT)) == ImportReport(unchanged=1)
     assert await stored(database) == LONG
 
 
 async def test_what_went_on_in_both_places_stays_on_the_branch_of_this_one(database: Database) -> None:
     mine = replace(SHORT, messages=(Q1, A1, message("mine", A1)), leaf="mine")
-    await take_in(database, "local", file(mine))
-    assert await take_in(database, "local", file(LONG)) == ImportReport(extended=1, messages=3)
+    await Transfer(database).take_in("local", file(mine))
+    assert await Transfer(database).take_in("local", file(LONG)) == ImportReport(extended=1, messages=3)
     assert [each.uid for each in (await stored(database)).branch] == ["q1", "a1", "mine"]
 
 
 async def test_a_message_of_another_conversation_is_refused_with_all_of_this_one(database: Database) -> None:
-    await take_in(database, "local", file(SHORT))
+    await Transfer(database).take_in("local", file(SHORT))
     stolen = replace(LONG, session_id="t", messages=(message("new"), Q1), leaf="new")
-    report = await take_in(database, "local", file(stolen, replace(SHORT, session_id="u", messages=(), leaf=None)))
+    report = await Transfer(database).take_in(
+        "local", file(stolen, replace(SHORT, session_id="u", messages=(), leaf=None))
+    )
     assert (report.refused, report.imported, report.refusals[0].where) == (1, 1, "t")
     assert await database.read(lambda connection: archive.session_ids(connection, "local")) == ["s", "u"]
     assert (await stored(database, "u")).messages == ()
@@ -156,7 +158,7 @@ async def test_a_message_of_another_conversation_is_refused_with_all_of_this_one
 async def test_an_answer_that_was_growing_comes_as_interrupted(database: Database, other: Database) -> None:
     turn = await Conversations(database).begin(Conversation("local", "s"), "why?", {}, {})
     await Conversations(database).save_text(turn, "half")
-    await take_in(other, "local", (await everything(database)).encode())
+    await Transfer(other).take_in("local", (await everything(database)).encode())
     assert [(each.content, each.status) for each in (await stored(other)).messages] == [
         *(("why?", "complete"), ("half", "interrupted"))
     ]
@@ -167,20 +169,20 @@ async def test_only_some_refusals_are_told_and_all_are_counted(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "REFUSALS_TOLD", 2)
-    report = await take_in(database, "local", b"{}\n" * 5)
+    report = await Transfer(database).take_in("local", b"{}\n" * 5)
     assert (report.refused, [each.where for each in report.refusals]) == (5, ["line 1", "line 2"])
 
 
 async def test_a_file_of_another_kind_is_refused(database: Database) -> None:
     with pytest.raises(InvalidParams):
-        await take_in(database, "local", b"hello")
+        await Transfer(database).take_in("local", b"hello")
 
 
 # Written out
 
 
 async def test_only_the_owners_are_written_out(database: Database) -> None:
-    await take_in(database, "other", file(SHORT))
+    await Transfer(database).take_in("other", file(SHORT))
     assert await everything(database) == ""
     with pytest.raises(NotFound):
         await database.read(lambda connection: exported(connection, Conversation("local", "s"), "jsonl"))
@@ -190,18 +192,18 @@ async def test_only_the_owners_are_written_out(database: Database) -> None:
 async def test_the_command_line_writes_what_the_server_does(
     database: Database, tmp_path: Path, form: transfer.Format
 ) -> None:
-    await take_in(database, "local", CHATGPT)
+    await Transfer(database).take_in("local", CHATGPT)
     with reading(tmp_path / "neuralbridge.db") as connection:
         pieces = [*all_exported(connection, "local", form)]
     assert len(pieces) == 2
-    assert pieces == [part async for part in stream_all(database, "local", form)]
+    assert pieces == [part async for part in Transfer(database).all_exported("local", form)]
 
 
 async def test_what_is_deleted_while_all_are_written_out_is_left_out(database: Database) -> None:
-    await take_in(database, "local", CHATGPT)
-    await take_in(database, "local", file(SHORT))
+    await Transfer(database).take_in("local", CHATGPT)
+    await Transfer(database).take_in("local", file(SHORT))
     parts = []
-    async for part in stream_all(database, "local", "jsonl"):
+    async for part in Transfer(database).all_exported("local", "jsonl"):
         parts.append(part)
         if len(parts) == 1:
             await History(database).remove(Conversation("local", "chatgpt-6665e0f4-0000-8000-9d3c-1f7a11f7a002"))
@@ -220,12 +222,12 @@ async def there_and_back(conversations: list[Whole], folder: Path) -> None:
         await database.start()
     try:
         one, two = databases
-        await take_in(one, "local", content)
+        await Transfer(one).take_in("local", content)
         for each in conversations:
             assert await stored(one, each.session_id) == each
         lines = await everything(one)
-        await take_in(two, "local", lines.encode())
-        again = await take_in(two, "local", content)
+        await Transfer(two).take_in("local", lines.encode())
+        again = await Transfer(two).take_in("local", content)
         assert (again.messages, again.imported, again.refused) == (0, 0, 0)
         assert await everything(two) == lines
         await two.write(lambda connection: connection.execute(WHOLE))

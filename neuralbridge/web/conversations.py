@@ -29,7 +29,8 @@ KINDS: dict[Format, tuple[str, str]] = {
 def add_conversation_routes(app: web.Application) -> None:
     app[IMPORTING] = asyncio.Lock()
     for method, path, handler in CONVERSATIONS:
-        app.router.add_route(method, f"/api/conversations{path}", answered(handler, refused))
+        pattern = path.replace("{session_id}", "{session_id:[^/]+}")  # aiohttp's own leaves out those with braces
+        app.router.add_route(method, f"/api/conversations{pattern}", answered(handler, refused))
 
 
 async def listing(request: web.Request) -> web.Response:

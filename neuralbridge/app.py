@@ -21,6 +21,7 @@ from neuralbridge.database import Database
 from neuralbridge.engine.engine import Engine
 from neuralbridge.engine.probe import check_memory, probe
 from neuralbridge.engine.runner import Runner
+from neuralbridge.exchange.transfer import Transfer
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.documents import Documents
 from neuralbridge.retrieval.embedder import Embedder
@@ -34,6 +35,7 @@ from neuralbridge.settings import Settings
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.store.feedback import Feedback
+from neuralbridge.store.history import History
 from neuralbridge.web.keys import SERVICES, Services
 from neuralbridge.web.routes import add_routes
 
@@ -139,6 +141,8 @@ def build_app(
         library=library,
         cached=cached,
         feedback=feedback,
+        history=History(database),
+        transfer=Transfer(database),
         metrics=metrics,
     )
     app[MODELS] = models

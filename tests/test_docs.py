@@ -9,7 +9,9 @@ from neuralbridge.protocol.failure import CODES
 from neuralbridge.protocol.pushes import PUSHES
 from neuralbridge.settings import LIVE, LIVE_OF_MODEL
 from neuralbridge.web.answers import ANSWERS
+from neuralbridge.web.conversations import CONVERSATIONS
 from neuralbridge.web.knowledge import KNOWLEDGE
+from neuralbridge.web.proxy import PROXY
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,3 +49,10 @@ def test_every_route_of_documents_is_on_the_http_page() -> None:
         if f"`{method} /api/knowledge/{path}" not in http
     ] == []
     assert [path for method, path, _ in ANSWERS if f"`{method} /api/{path}" not in http] == []
+
+
+def test_every_route_of_questions_and_conversations_is_on_the_http_page() -> None:
+    http = (ROOT / "docs" / "http.md").read_text("utf-8")
+    paths = [f"{method} /api/proxy/{path}" for method, path, _ in PROXY]
+    paths += [f"{method} /api/conversations{path}" for method, path, _ in CONVERSATIONS]
+    assert [path for path in paths if f"`{path}" not in http] == []

@@ -36,12 +36,20 @@ logger = logging.getLogger(__name__)
 
 KEPT = 256  # finished answers kept for `resume`, at the most
 BUSY_RETRY_MS = 5_000
+UNFORESEEN = "An internal error ended the answer; the log has the details."
 
 
 class Listener(Protocol):
     """Somebody who is told of an answer's events. Must not block and must not raise."""
 
     def hear(self, answer: "Answer", seq: int | None, event: AnswerEvent) -> None: ...
+
+
+class Patient:
+    """A listener that waits for the end, and then looks at the answer."""
+
+    def hear(self, answer: "Answer", seq: int | None, event: AnswerEvent) -> None:
+        """What comes before the end is of no interest, and the end is waited for."""
 
 
 class Answer:
@@ -54,6 +62,7 @@ class Answer:
         self.owner: Listener | None = None  # who asked, or took the answer over after a lost connection
         self.listeners: dict[Listener, bool] = {}  # True: hears everything; False: the closing event only
         self.done = False
+        self.ended = asyncio.Event()
         self._log: list[AnswerEvent] = []  # event n of the answer at n - 1
         self._superseded: list[int] = []  # the numbers of the events that end a stream but not the answer
 
@@ -81,6 +90,8 @@ class Answer:
         for listener, everything in [*self.listeners.items()]:
             if everything or self.done:
                 listener.hear(self, self.told, event)
+        if self.done:
+            self.ended.set()
 
     def replay(self, listener: Listener, after: int = 0) -> None:
         for seq, event in enumerate(self._log[after:], after + 1):
@@ -147,6 +158,42 @@ class Answers:
             line.waiting.append(answer)
             answer.publish(Queued(len(line.waiting)))
         return answer
+
+    async def whole(self, question: Question) -> Answered:
+        """Ask, and wait for the end. Whoever does not wait any longer stops the answer.
+
+        Raises Overloaded, and the BridgeError that the answer failed with.
+        """
+        asker, conversation = Patient(), question.conversation
+        self.await_closing(asker, conversation)  # so that nobody else's leaving ends this
+        try:
+            answer = self.ask(question, asker)
+            try:
+                await answer.ended.wait()
+            except asyncio.CancelledError:
+                self.stop(conversation, answer.id)
+                raise
+        finally:
+            self.drop(asker, conversation)
+        match answer.last:
+            case Failed(BridgeError() as error):
+                raise error
+            case Failed(error):
+                raise BridgeError(UNFORESEEN) from error
+            case Answered() as answered:
+                return answered
+            case event:
+                raise AssertionError(f"an answer ended with {event}")
+
+    async def end_all(self, conversation: Conversation) -> None:
+        """Stop everything of a conversation, wait until that is stored, and keep nothing of it to be resumed."""
+        while unfinished := [answer for answer in self._answers_of(conversation) if not answer.done]:
+            for answer in unfinished:
+                self._end(answer)
+            await asyncio.gather(*(answer.ended.wait() for answer in unfinished))
+        for id, answer in [*self._kept.items()]:
+            if answer.question.conversation == conversation:
+                del self._kept[id]
 
     def stop(self, conversation: Conversation, id: str | None = None) -> None:
         """End the running answer, or the one named, running or waiting. With nothing to end, nothing happens."""
@@ -298,6 +345,10 @@ class Answers:
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         asyncio.get_running_loop().call_later(self._limits.resume_seconds, self._kept.pop, answer.id, None)
+
+    def _answers_of(self, conversation: Conversation) -> list[Answer]:
+        line = self._lines.get(conversation)
+        return line.answers if line else []
 
     def _tidy(self, conversation: Conversation) -> None:
         line = self._lines.get(conversation)

@@ -9,6 +9,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from neuralbridge.assistant.events import Receipt
+from neuralbridge.assistant.tally import Tally
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 RATES = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # tokens a second
@@ -33,6 +34,7 @@ class Metrics:
     """Counts and times. A registry of its own: nothing of the process that is not said here."""
 
     def __init__(self) -> None:
+        self.tally = Tally()
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry, namespace="neuralbridge")
         times = partial(Histogram, registry=self._registry, namespace="neuralbridge", buckets=SECONDS)
@@ -50,6 +52,7 @@ class Metrics:
 
     def answered(self, receipt: Receipt, timing: Timing) -> None:
         """An answer came to its end."""
+        self.tally.answered(receipt)
         now = time.monotonic()
         self._questions.labels(receipt.source, receipt.finish_reason).inc()
         self._whole.observe(now - timing.began)
@@ -63,9 +66,10 @@ class Metrics:
             if receipt.source == "llm" and tokens.completion > 1 and now > timing.first:
                 self._rate.observe((tokens.completion - 1) / (now - timing.first))
 
-    def failed(self, code: str) -> None:
-        """A question got an error of this code."""
-        self._questions.labels("none", code).inc()
+    def failed(self, kind: str) -> None:
+        """A question got an error of this class."""
+        self.tally.failed(kind)
+        self._questions.labels("none", kind).inc()
 
     @contextmanager
     def searching(self) -> Iterator[None]:

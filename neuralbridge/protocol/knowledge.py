@@ -184,7 +184,7 @@ def parse(model: type[T], given: object) -> T:
         name = str(first["loc"][0])
         value = repr(given.get(name))
         shown = "left out" if name not in given else value if len(value) <= 60 else value[:57] + "..."
-        raise InvalidParams(f"{name} must be {model.model_fields[name].description}, not {shown}.") from error
+        raise InvalidParams(f"{name} must be {model.model_fields[name].description}, not {shown}.", name) from error
 
 
 def shown_name(name: str) -> str:

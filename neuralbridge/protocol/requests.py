@@ -76,6 +76,11 @@ class JoinRequest(Wanted):
 
 def parse_query(payload: Json) -> QueryRequest:
     """Raises InvalidQuery for the text, InvalidParams naming the first wrong field and its range."""
+    return parse(QueryRequest, check_query(payload))
+
+
+def check_query(payload: Json) -> Json:
+    """A payload with a text to ask. Raises InvalidQuery."""
     if not isinstance(payload, dict):
         raise InvalidQuery("The payload must be an object with a query.")
     query = payload.get("query")
@@ -83,7 +88,7 @@ def parse_query(payload: Json) -> QueryRequest:
         raise InvalidQuery("The query must be a text that is not blank.")
     if len(query) > LONGEST_QUERY:
         raise QueryTooLong(f"The query has {len(query):,} characters; at most {LONGEST_QUERY:,} are allowed.")
-    return parse(QueryRequest, payload)
+    return payload
 
 
 def parse(model: type[Request], payload: Json) -> Request:
@@ -95,7 +100,7 @@ def parse(model: type[Request], payload: Json) -> Request:
         name = str(first["loc"][0])
         value = repr(payload[name]) if isinstance(payload, dict) and name in payload else "missing"
         shown = value if len(value) <= 60 else value[:57] + "..."
-        raise InvalidParams(f"{name} must be {model.model_fields[name].description}, not {shown}.") from error
+        raise InvalidParams(f"{name} must be {model.model_fields[name].description}, not {shown}.", name) from error
 
 
 def parse_resume(join: JoinRequest) -> ResumePoint | None:

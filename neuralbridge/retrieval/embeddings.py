@@ -74,6 +74,16 @@ class Embeddings:
             await self._serving.stop()
             self._serving = None
 
+    @property
+    def opening(self) -> bool:
+        """Whether it is not known yet which model serves."""
+        return not self._opened.is_set()
+
+    @property
+    def failure(self) -> str | None:
+        """Why none serves."""
+        return str(self._failure) if self._failure is not None else None
+
     async def serving(self) -> Serving:
         """The model that serves. Raises DocumentsUnavailable."""
         await self._opened.wait()

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from neuralbridge.database import Database
+from neuralbridge.store import message_text
 from neuralbridge.types import Speaker, Status
 
 BRANCH = """
@@ -72,16 +73,17 @@ class Conversations:
 
     async def mark_interrupted(self) -> int:
         """What was streaming when the server ended will not go on. Returns how many answers that were."""
-        return await self._database.write(
-            lambda connection: (
-                connection.execute(
-                    """
+
+        def change(connection: sqlite3.Connection) -> int:
+            message_text.add_growing(connection)
+            return connection.execute(
+                """
                 UPDATE messages SET status = 'interrupted', metadata = json_set(metadata, '$.finish_reason', 'error')
                 WHERE status = 'streaming'
                 """
-                ).rowcount
-            )
-        )
+            ).rowcount
+
+        return await self._database.write(change)
 
     async def begin(
         self,
@@ -96,8 +98,11 @@ class Conversations:
         def change(connection: sqlite3.Connection) -> Turn:
             now = timestamp()
             connection.execute(
-                "INSERT INTO conversations (owner, session_id, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                (conversation.owner, conversation.session_id, now),
+                """
+                INSERT INTO conversations (owner, session_id, created_at, updated_at) VALUES (?, ?, ?, ?)
+                ON CONFLICT DO UPDATE SET updated_at = excluded.updated_at
+                """,
+                (conversation.owner, conversation.session_id, now, now),
             )
             found = find(connection, conversation)
             assert found is not None
@@ -112,20 +117,24 @@ class Conversations:
 
     async def save_text(self, turn: Turn, content: str) -> None:
         """Keep the text of an unfinished answer, so that a crash loses little of it."""
-        await self._database.write(
-            lambda connection: connection.execute(
-                "UPDATE messages SET content = ? WHERE uid = ?", (content, turn.answer)
-            )
-        )
+
+        def change(connection: sqlite3.Connection) -> None:
+            with message_text.changing(connection, turn.answer):
+                connection.execute("UPDATE messages SET content = ? WHERE uid = ?", (content, turn.answer))
+
+        await self._database.write(change)
 
     async def finish(self, turn: Turn, content: str, status: Status, metadata: dict[str, Any]) -> None:
         """The answer as it ended."""
-        await self._database.write(
-            lambda connection: connection.execute(
-                "UPDATE messages SET content = ?, status = ?, metadata = ? WHERE uid = ?",
-                (content, status, json.dumps(metadata), turn.answer),
-            )
-        )
+
+        def change(connection: sqlite3.Connection) -> None:
+            with message_text.changing(connection, turn.answer):
+                connection.execute(
+                    "UPDATE messages SET content = ?, status = ?, metadata = ? WHERE uid = ?",
+                    (content, status, json.dumps(metadata), turn.answer),
+                )
+
+        await self._database.write(change)
 
     async def branch(self, conversation: Conversation, limit: int, before: str | None = None) -> list[Message]:
         """The last `limit` messages of the active branch, oldest first; with `before`, those that precede it."""
@@ -176,18 +185,20 @@ class Conversations:
         status: Status,
         metadata: dict[str, Any],
         context: list[dict[str, Any]],
-    ) -> tuple[int | None, str]:
+    ) -> tuple[int, str]:
         """Add a message below `parent`; its row id and its name."""
         uid = uuid.uuid4().hex
-        row = connection.execute(
+        id = connection.execute(
             """
             INSERT INTO messages
                 (uid, conversation, parent, depth, role, content, status, metadata, context, created_at)
             VALUES (?, ?, ?, 1 + coalesce((SELECT depth FROM messages WHERE id = ?), 0), ?, ?, ?, ?, ?, ?)
             """,
             (uid, conversation, parent, parent, role, content, status, json.dumps(metadata), json.dumps(context), now),
-        )
-        return row.lastrowid, uid
+        ).lastrowid
+        assert id is not None
+        message_text.add(connection, id)
+        return id, uid
 
 
 def message(row: tuple[str, str | None, int, Speaker, str, Status, str, str, str]) -> Message:

@@ -6,7 +6,7 @@ from neuralbridge.protocol.answers import CacheStats, Cleared, FeedbackTaken
 from neuralbridge.protocol.requests import FeedbackRequest, parse
 from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.web.json_api import JSON_BYTES, Handler, answered, read_json, rendered
-from neuralbridge.web.keys import SERVICES
+from neuralbridge.web.keys import SERVICES, Services
 
 
 def add_answer_routes(app: web.Application) -> None:
@@ -21,21 +21,22 @@ async def rate(request: web.Request) -> web.Response:
 
 
 async def cache_stats(request: web.Request) -> web.Response:
-    services = request.app[SERVICES]
+    return rendered(await cache_figures(request.app[SERVICES]))
+
+
+async def cache_figures(services: Services) -> CacheStats:
     settings = services.config.cache
     held = await services.cached.held()
-    return rendered(
-        CacheStats(
-            enabled=settings.enabled,
-            entries=held.entries,
-            max_entries=settings.entries,
-            hours=settings.hours,
-            rephrased=settings.rephrased,
-            characters=held.characters,
-            hits=held.hits,
-            oldest=held.oldest,
-            newest=held.newest,
-        )
+    return CacheStats(
+        enabled=settings.enabled,
+        entries=held.entries,
+        max_entries=settings.entries,
+        hours=settings.hours,
+        rephrased=settings.rephrased,
+        characters=held.characters,
+        hits=held.hits,
+        oldest=held.oldest,
+        newest=held.newest,
     )
 
 

@@ -42,18 +42,13 @@ async def converse(request: web.Request, wanted: ChatRequest, headers: dict[str,
     services = request.app[SERVICES]
     question = question_of(wanted, request.headers[SESSION])
     target = services.names.resolve(wanted.model)
-    headers |= model_headers(target, target.model)
     heading = Heading("chatcmpl", "chat.completion", target.echo)
-    hearer = Hearer()
-    answer = services.answers.ask(question, hearer)
-    try:
-        if wanted.stream:
-            return await stream(request, wanted, hearer, heading, headers)
-        return await whole(hearer, heading, headers)
-    finally:
-        if not answer.done:
-            services.answers.stop(question.conversation, answer.id)
-        services.answers.drop(hearer, question.conversation)
+    if wanted.stream:
+        headers |= model_headers(target, target.model)
+        return await stream(request, wanted, question, heading, headers)
+    answered = await services.answers.whole(question)
+    headers |= model_headers(target, answered.receipt.model_used)
+    return told(whole(answered, heading), headers=headers)
 
 
 def question_of(wanted: ChatRequest, session: str) -> Question:
@@ -81,30 +76,38 @@ def question_of(wanted: ChatRequest, session: str) -> Question:
     )
 
 
-async def whole(hearer: Hearer, heading: Heading, headers: dict[str, str]) -> web.Response:
-    while True:
-        match await hearer.events.get():
-            case Answered(text, receipt):
-                answer = replies.ChatAnswer(content=text, citations=as_told(receipt.citations) or None)
-                choice = replies.ChatChoice(index=0, message=answer, finish_reason=reason_of(receipt))
-                completion = replies.ChatCompletion(
-                    **heading.fields,
-                    choices=[choice],
-                    usage=usage(receipt.tokens),
-                    sources=as_told(receipt.sources) or None,
-                    confidence=confidence_of(receipt),
-                )
-                return told(completion, headers=headers)
-            case Failed(error):
-                raise error
-            case _:  # not for somebody who waits for the whole
-                pass
+def whole(answered: Answered, heading: Heading) -> replies.ChatCompletion:
+    receipt = answered.receipt
+    answer = replies.ChatAnswer(content=answered.text, citations=as_told(receipt.citations) or None)
+    return replies.ChatCompletion(
+        **heading.fields,
+        choices=[replies.ChatChoice(index=0, message=answer, finish_reason=reason_of(receipt))],
+        usage=usage(receipt.tokens),
+        sources=as_told(receipt.sources) or None,
+        confidence=confidence_of(receipt),
+    )
 
 
 async def stream(
-    request: web.Request, wanted: ChatRequest, hearer: Hearer, heading: Heading, headers: dict[str, str]
+    request: web.Request, wanted: ChatRequest, question: Question, heading: Heading, headers: dict[str, str]
 ) -> web.StreamResponse:
     """A question that is refused before it begins gets a status; one that fails later, an error in the stream."""
+    answers, hearer = request.app[SERVICES].answers, Hearer()
+    answers.await_closing(hearer, question.conversation)  # so that nobody else's leaving ends this
+    try:
+        answer = answers.ask(question, hearer)
+        try:
+            return await pass_on(request, wanted, hearer, heading, headers)
+        finally:
+            if not answer.done:
+                answers.stop(question.conversation, answer.id)
+    finally:
+        answers.drop(hearer, question.conversation)
+
+
+async def pass_on(
+    request: web.Request, wanted: ChatRequest, hearer: Hearer, heading: Heading, headers: dict[str, str]
+) -> web.StreamResponse:
     first = await hearer.events.get()
     while isinstance(first, Queued):
         first = await hearer.events.get()

@@ -8,35 +8,43 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel
 
 from neuralbridge.errors import BridgeError, DocumentTooLarge, InvalidParams, Overloaded
-from neuralbridge.protocol.failure import describe
+from neuralbridge.protocol.failure import Failure, describe
 from neuralbridge.protocol.knowledge import Refusal
 from neuralbridge.web.keys import SERVICES
 
 JSON_BYTES = 64 * 1024  # of a request that is no document
 CHUNK_BYTES = 256 * 1024
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refuse = Callable[[Failure, BridgeError | None], BaseModel]
 
 
-def answered(handler: Handler) -> Handler:
-    """What goes wrong on purpose is an answer too. Pages of other origins may change nothing here."""
+def refusal(failure: Failure, _: BridgeError | None) -> BaseModel:
+    return Refusal(error=failure.code, message=failure.message)
+
+
+def answered(handler: Handler, refuse: Refuse = refusal) -> Handler:
+    """What goes wrong on purpose is an answer too, in the words of `refuse`.
+
+    Pages of other origins may change nothing here.
+    """
 
     @functools.wraps(handler)
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
         doors = request.app[SERVICES].doors
         origin = request.headers.get(hdrs.ORIGIN)
         foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
         if request.method != hdrs.METH_GET and (
             foreign or not doors.origin_is_welcome(origin, request.headers.get(hdrs.HOST))
         ):
-            return rendered(Refusal(error="forbidden", message="Pages of that origin may not do this."), 403)
+            failure = Failure("forbidden", "Pages of that origin may not do this.", 403)
+            return rendered(refuse(failure, None), failure.status)
         try:
             return await handler(request)
         except BridgeError as error:
             failure = describe(error)
             headers = {"Retry-After": str(-(-error.retry_after_ms // 1000))} if isinstance(error, Overloaded) else {}
-            told = Refusal(error=failure.code, message=failure.message)
-            return rendered(told, failure.status, headers)
+            return rendered(refuse(failure, error), failure.status, headers)
 
     return answer
 
@@ -51,16 +59,22 @@ async def read_json(request: web.Request, limit: int) -> object:
     if request.content_type != "application/json":
         # also what keeps a page of another origin from sending this without being asked about it first
         raise InvalidParams("The body must be application/json, or multipart/form-data with files.")
-    body = bytearray()
-    async for chunk in request.content.iter_chunked(CHUNK_BYTES):
-        body += chunk
-        if len(body) > limit:
-            raise DocumentTooLarge(f"The body has more than {limit:,} bytes.")
+    body = await read_body(request, limit)
     try:
         text = body.decode("utf-8")
         return json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidParams(f"The body is not JSON: {str(error)[:100] or 'nested too deeply'}.") from error
+
+
+async def read_body(request: web.Request, limit: int) -> bytearray:
+    """The body, read as it comes. Raises DocumentTooLarge."""
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(CHUNK_BYTES):
+        body += chunk
+        if len(body) > limit:
+            raise DocumentTooLarge(f"The body has more than {limit:,} bytes.")
+    return body
 
 
 def refuse_constant(name: str) -> None:

@@ -12,12 +12,14 @@ from neuralbridge.assistant.metrics import Metrics
 from neuralbridge.assistant.models import Models
 from neuralbridge.catalog.names import Names
 from neuralbridge.config import Config
+from neuralbridge.exchange.transfer import Transfer
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.library import Library
 from neuralbridge.settings import Settings
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.store.feedback import Feedback
+from neuralbridge.store.history import History
 
 
 @dataclass(slots=True)
@@ -35,6 +37,8 @@ class Services:
     library: Library
     cached: CachedAnswers
     feedback: Feedback
+    history: History
+    transfer: Transfer
     metrics: Metrics
     started_at: int = field(default_factory=lambda: int(time.time()))  # Unix time
 

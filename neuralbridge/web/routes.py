@@ -11,15 +11,16 @@ from neuralbridge import __version__
 from neuralbridge.offline import attempts
 from neuralbridge.protocol.openapi import document
 from neuralbridge.web.answers import add_answer_routes
+from neuralbridge.web.conversations import add_conversation_routes
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.knowledge import add_knowledge_routes
 from neuralbridge.web.longpoll import POLL_SESSIONS, PollSessions, longpoll
+from neuralbridge.web.proxy import STARTED, add_proxy_routes, components
 from neuralbridge.web.v1 import add_openai_routes
 from neuralbridge.web.websocket import SOCKETS, close_sockets, websocket
 
 logger = logging.getLogger(__name__)
 
-STARTED = web.AppKey("started", float)
 STATIC = web.AppKey("static", Path)
 HEADERS = {
     # No inline script, nothing loaded from elsewhere: what an answer says can neither run nor fetch.
@@ -35,7 +36,6 @@ HEADERS = {
 
 
 def add_routes(app: web.Application, static: Path) -> None:
-    app[STARTED] = time.monotonic()
     app[STATIC] = static
     app[SOCKETS] = set()
     app[POLL_SESSIONS] = PollSessions()
@@ -48,6 +48,8 @@ def add_routes(app: web.Application, static: Path) -> None:
     app.router.add_get("/openapi.json", openapi)
     add_knowledge_routes(app)
     add_answer_routes(app)
+    add_proxy_routes(app)
+    add_conversation_routes(app)
     add_openai_routes(app)
     app.router.add_get("/", page)
     app.router.add_static("/static", static)
@@ -72,6 +74,7 @@ async def health(request: web.Request) -> web.Response:
         "sockets": len(request.app[SOCKETS]),
         "outgoing_connections": attempts(),
         "config": {"error": services.settings.error, "pending": services.settings.pending},
+        "components": (await components(services)).model_dump(exclude_none=True),
     }
     return web.json_response(body, headers={"Cache-Control": "no-store"})
 

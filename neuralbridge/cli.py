@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"
 SETUP = "scripts/setup"
+LOCAL_OWNER = "local"  # as retrieval.library.LOCAL, which takes a while to import
 
 config_option = click.option(
     "--config",
@@ -263,6 +264,67 @@ def export_feedback_command(config_path: Path, data_dir: Path | None, out: TextI
 
     lines = list(feedback_lines(configured(config_path, data_dir)[1]))
     out.write("".join(f"{line}\n" for line in lines))  # the file is opened here: an error leaves it as it was
+
+
+@export_group.command("conversations")
+@config_option
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to read, also while a server runs.")
+@click.option("--session", help="One conversation, by its name; all of them unless given.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "markdown"]),
+    default="jsonl",
+    help="jsonl can be imported again, markdown is for people.",
+)
+@click.option(
+    "--out", type=click.File("w", encoding="utf-8"), default="-", help="The file to write; stdout unless given."
+)
+def export_conversations_command(
+    config_path: Path, data_dir: Path | None, session: str | None, form: Literal["jsonl", "markdown"], out: TextIO
+) -> None:
+    """Conversations with all their branches, or as texts to read.
+
+    \b
+    Examples:
+      neuralbridge export conversations --out all.jsonl
+      neuralbridge export conversations --session holidays --format markdown | less
+    """
+    from neuralbridge.export import conversation_texts
+
+    texts = conversation_texts(configured(config_path, data_dir)[1], LOCAL_OWNER, session, form)
+    first = next(texts, "")  # what goes wrong does so before the file is opened, which empties it
+    out.write(first)
+    out.writelines(texts)
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@config_option
+@click.option("--url", help="The server to send it to; that of the configuration if it runs, unless given.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to write to where no server runs.")
+def import_command(file: Path, config_path: Path, url: str | None, data_dir: Path | None) -> None:
+    """Take in conversations: a FILE of `export conversations`, or of ChatGPT's export (conversations.json, or its zip).
+
+    What is here already stays as it is, so doing it again adds nothing. Exit status 0 means that nothing was refused.
+
+    \b
+    Examples:
+      neuralbridge import all.jsonl
+      neuralbridge import chatgpt-export.zip
+    """
+    quiet()
+    config, data = configured(config_path, data_dir)
+    from neuralbridge.importing import take_in
+
+    report = asyncio.run(take_in(file, LOCAL_OWNER, config, data, url))
+    for refusal in report.refusals:
+        click.echo(f"{refusal.where}: {refusal.reason}", err=True)
+    click.echo(
+        f"{report.imported:,} taken in, {report.extended:,} went on, {report.unchanged:,} here already "
+        f"({report.messages:,} messages), {report.refused:,} refused"
+    )
+    sys.exit(1 if report.refused else 0)
 
 
 @main.command("doctor")

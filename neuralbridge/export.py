@@ -1,4 +1,4 @@
-"""`neuralbridge export feedback`: rated answers as JSON Lines in the chat format that fine-tuning takes."""
+"""`neuralbridge export`: conversations, and rated answers as JSON Lines in the chat format that fine-tuning takes."""
 
 import json
 from collections.abc import Iterator
@@ -6,9 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from neuralbridge.database import reading
+from neuralbridge.exchange.transfer import Format, all_exported
+from neuralbridge.exchange.transfer import exported as exported_one
+from neuralbridge.store.conversations import Conversation
 from neuralbridge.store.feedback import Rated, rated
 
 RATINGS = {1: "up", -1: "down", 0: None}
+
+
+def conversation_texts(data: Path, owner: str, session_id: str | None, form: Format) -> Iterator[str]:
+    """The conversation of that name, or all of them, as pieces of one text; a running server is not disturbed.
+
+    Raises NotFound and DataUnusable.
+    """
+    with reading(data / "neuralbridge.db") as connection:
+        if session_id is None:
+            yield from all_exported(connection, owner, form)
+        else:
+            yield exported_one(connection, Conversation(owner, session_id), form)
 
 
 def feedback_lines(data: Path) -> Iterator[str]:

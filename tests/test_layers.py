@@ -63,7 +63,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ingest": {"app", "running", "retrieval", "database", "data_folder", "config", *NOUNS},
     "terminal": {"ingest", "running", "web", "protocol", "config", *NOUNS},
     "doctor": {"engine", "catalog", "config", *NOUNS},
-    "export": {"store", "database", *NOUNS},
+    "export": {"exchange", "store", "database", *NOUNS},
+    "importing": {"exchange", "protocol", "running", "database", "data_folder", "config", *NOUNS},
     "backup": {"database", "__init__", *NOUNS},
     "restore": {"backup", "data_folder", "database", "config", "yaml_file", *NOUNS},
     "usage": NOUNS,
@@ -73,6 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "terminal",
         "ingest",
         "export",
+        "importing",
         "backup",
         "restore",
         "doctor",
@@ -92,7 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Of others: what acts on the world, or differs from call to call, and who may ask it to
 ONLY_IN: dict[str, set[str]] = {
-    "aiohttp": {"web", "app", "server", "ingest", "running", "terminal", "cli"},
+    "aiohttp": {"web", "app", "server", "ingest", "importing", "running", "terminal", "cli"},
     "asyncio": {
         "ingest",
         "running",

@@ -3,7 +3,9 @@
 Unknown fields are ignored, as clients send many; those of OpenAI's that have no meaning here are named in a warning.
 """
 
+import json
 import re
+from collections.abc import Iterator
 from reprlib import Repr
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -32,28 +34,43 @@ Text = Annotated[str, Field(max_length=4 * 1024 * 1024)]
 
 def readable(schema: dict[str, Any]) -> dict[str, Any]:
     """Raises ValueError for what is nested too deeply, or holds half a character: pydantic looks at neither."""
-    left: list[tuple[object, int]] = [(schema, 1)]
-    while left:
-        value, depth = left.pop()
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested at most {MAX_DEPTH} levels deep")
-        if isinstance(value, str) and not value.isascii():
-            whole(value)
-        elif isinstance(value, dict):
-            left += [(each, depth + 1) for pair in value.items() for each in pair]
-        elif isinstance(value, list):
-            left += [(each, depth + 1) for each in value]
+    for value in within(schema):
+        if isinstance(value, str) and HALF.search(value):
+            raise ValueError("of texts of whole characters")
     return schema
 
 
-def whole(text: str) -> None:
+def shallow(arguments: str) -> str:
+    """Raises ValueError for JSON that is nested too deeply. Other texts pass: models write what they write."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("of texts of whole characters") from None
+        value = json.loads(arguments)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    except ValueError:
+        return arguments
+    for _ in within(value):
+        pass
+    return arguments
 
 
+def within(value: object) -> Iterator[object]:
+    """A JSON value and everything in it. Raises ValueError for what is nested too deeply."""
+    left = [(value, 1)]
+    while left:
+        value, depth = left.pop()
+        if depth > MAX_DEPTH:
+            raise ValueError(TOO_DEEP)
+        yield value
+        if isinstance(value, dict):
+            left += [(each, depth + 1) for pair in value.items() for each in pair]
+        elif isinstance(value, list):
+            left += [(each, depth + 1) for each in value]
+
+
+HALF = re.compile("[\ud800-\udfff]")  # a character, without its other half
+TOO_DEEP = f"nested at most {MAX_DEPTH} levels deep"
 Schema = Annotated[dict[str, Any], AfterValidator(readable)]
+Arguments = Annotated[Text, AfterValidator(shallow)]
 
 
 class Body(BaseModel):
@@ -78,7 +95,7 @@ class ImagePart(Body):
 
 class CalledFunction(Body):
     name: str = Field(min_length=1, max_length=200)
-    arguments: Text = "{}"  # JSON, as the model wrote it
+    arguments: Arguments = "{}"  # JSON, as the model wrote it
 
 
 class ToolCall(Body):

@@ -109,11 +109,9 @@ class Completions:
         evidence = Evidence() if tools else await self._evidence(messages, wanted)
         if wanted == "strict" and not tools and not evidence.sufficient:
             return self._refuse(target, messages[-1].content, evidence, wish)
-
-        async def build(model: LocalModel) -> Prompt:
-            return await model.prompts.given(messages, tools, evidence.passages, wish.structured)
-
-        return await self._begin(target, wish, tools, evidence, build)
+        return await self._begin(
+            target, wish, tools, evidence, lambda model: model.prompts.given(messages, tools, evidence.passages)
+        )
 
     async def text(self, name: str | None, prompts: Sequence[str], wish: Wish) -> Reply:
         """Begin to go on with texts; the choices are those of the first, then those of the next. Raises as `chat`."""

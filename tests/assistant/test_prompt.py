@@ -629,6 +629,14 @@ async def test_a_control_token_in_a_message_beside_functions_is_plain_text(desk:
 
 
 letters = ["<|im_start|>", "<|im_end|>", "<|", "|>", "im_end", "\\u003c", "\\u007c", '"', "\\", "\n", "é", "x"]
+
+
+async def test_half_a_character_in_arguments_is_no_mistake(desk: Open) -> None:
+    here = await desk(template=templates.HERMES_LIKE)
+    messages, tools = used(replace(CALL, arguments='{"town": "\\ud83d"}'))
+    assert ("assistant", "") in read(await here.prompts.given(messages, tools))
+
+
 pieces = st.lists(st.sampled_from(letters), max_size=6).map("".join)
 offers = st.tuples(pieces, pieces | pieces.map(json.dumps), pieces)
 

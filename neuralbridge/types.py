@@ -79,7 +79,7 @@ class Params(BaseModel):
     presence_penalty: float | None = Field(None, ge=-2, le=2, description="a number from -2 to 2")
     # 2**32 - 1 means "any" to llama.cpp
     seed: int | None = Field(None, ge=0, le=2**32 - 2, description="a whole number from 0 to 4,294,967,294")
-    stop: tuple[Stop, ...] | None = Field(
+    stop: Annotated[tuple[Stop, ...], Field(fail_fast=True)] | None = Field(
         None, max_length=8, description="a text, or a list of up to 8 texts, of 1 to 64 characters each"
     )
     max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="a whole number from 1 to 1,000,000")

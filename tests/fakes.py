@@ -31,9 +31,9 @@ class FakeVocabulary:
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         parts = re.split("|".join(map(re.escape, CONTROL)), text) if special else [text]
         marks = re.findall("|".join(map(re.escape, CONTROL)), text) if special else []
-        tokens = list(parts[0].encode())
+        tokens = list(parts[0].encode("utf-8", "replace"))
         for mark, part in zip(marks, parts[1:], strict=True):
-            tokens += [CONTROL[mark], *part.encode()]
+            tokens += [CONTROL[mark], *part.encode("utf-8", "replace")]
         return tokens
 
     def piece(self, token: int) -> bytes:

@@ -5,12 +5,14 @@ History is dropped oldest first, at message borders, and never in silence: the r
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 from neuralbridge.assistant.context import Source, restored, turn
-from neuralbridge.assistant.template import ChatTemplate, Layout, TemplateFailed
+from neuralbridge.assistant.template import ChatTemplate, Layout, TemplateFailed, as_object
+from neuralbridge.assistant.thinking import CLOSING as THOUGHT
 from neuralbridge.assistant.thinking import OPENING as THINKING
 from neuralbridge.assistant.tools import NO_TOOLS, Tools, marked, supported
 from neuralbridge.assistant.tools import OPENING as TOOL_CALL
@@ -101,25 +103,36 @@ class Prompts:
         return replace(prompt, thinking=await self._thinking())
 
     async def given(
-        self, messages: Sequence[ChatMessage], tools: Tools = NO_TOOLS, passages: Sequence[Source] = ()
+        self,
+        messages: Sequence[ChatMessage],
+        tools: Tools = NO_TOOLS,
+        passages: Sequence[Source] = (),
+        structured: bool = False,
     ) -> Prompt:
         """The prompt of a conversation that its asker keeps: all of it. `passages` go in with its last message.
 
-        Raises InvalidParams where functions are offered to a model that cannot be told of them.
+        `structured`: the answer has a form, in which there is no room for thoughts. Raises InvalidParams where
+        functions are offered to a model that cannot be told of them, and for messages that its template does not take.
         """
         messages = joined(messages)
-        *earlier, last = messages
         added: tuple[Source, ...] = ()
         omitted: list[Source] = []
-        if passages:
-            chosen, omitted = await self._choose([*passages], earlier, last.content)
-            added = numbered(chosen, 1)
-            messages = [*earlier, replace(last, content=turn(last.content, added))]
-        if tools or any(message.calls for message in messages):
-            tokens = await self._tokens_with_tools(messages, tools)
-        else:
-            tokens = await self._tokens(messages)
-        thinking = await self._thinking() and not tools.forced
+        try:
+            if passages:
+                *earlier, last = messages
+                chosen, omitted = await self._choose([*passages], len(await self._tokens(messages, tools)))
+                added = numbered(chosen, 1)
+                messages = [*earlier, replace(last, content=turn(last.content, added))]
+            layout, messages = await self._laid_out(messages, tools)
+        except TemplateFailed as failure:
+            await self._template.layout(("user",))  # raises what it does where nothing can be asked at all
+            raise InvalidParams(f"messages must be as the model takes them. {failure}", "messages") from failure
+        thinking = thinks(layout)
+        if thinking and (structured or tools.forced):
+            thinking, layout = False, Layout((*layout.parts, f"{THOUGHT}\n\n"))
+        if tools.forced and marked(self._engine.chat_template):
+            layout = Layout((*layout.parts, f"{TOOL_CALL}\n"))
+        tokens = await self._encode(layout, messages)
         return Prompt(tokens, 0, added, omitted=tuple(omitted), context=added, thinking=thinking)
 
     async def plain(self, text: str) -> Prompt:
@@ -140,10 +153,11 @@ class Prompts:
         if not passages:
             prompt = await self._with_history(conversation, opening, ChatMessage("user", query), max_tokens, before)
             return replace(prompt, reused=())
+        alone = len(await self._tokens([*opening, ChatMessage("user", query)]))
         told = await self._told(conversation, before)
         again = {passage.place: twin for passage in passages for twin in told if twin.covers(passage)}
         while True:
-            chosen, omitted = await self._choose([p for p in passages if p.place not in again], opening, query)
+            chosen, omitted = await self._choose([p for p in passages if p.place not in again], alone)
             added = numbered(chosen, 1 + max((source.n for source in told), default=0))
             question = ChatMessage("user", turn(query, added))
             prompt = await self._with_history(conversation, opening, question, max_tokens, before)
@@ -191,11 +205,8 @@ class Prompts:
         page = await self._conversations.branch(conversation, PAGE, before)
         return [source for message in page for source in restored(message.context)]
 
-    async def _choose(
-        self, passages: list[Source], opening: list[ChatMessage], query: str
-    ) -> tuple[list[Source], list[Source]]:
-        """The best passages that there is room for, and the others."""
-        alone = len(await self._tokens([*opening, ChatMessage("user", query)]))
+    async def _choose(self, passages: list[Source], alone: int) -> tuple[list[Source], list[Source]]:
+        """The best passages that there is room for beside as many tokens as `alone`, and the others."""
         room = min(PASSAGE_TOKENS, (self._engine.context - alone) // 2)
         lengths = [len(tokens) for tokens in await self._engine.tokenize([(p.shown, False) for p in passages])]
         added, omitted = [], []
@@ -238,35 +249,40 @@ class Prompts:
             for (question, answer), asked, said in zip(pairs, encoded[::2], encoded[1::2], strict=True)
         ]
 
-    async def _tokens(self, messages: list[ChatMessage]) -> list[int]:
+    async def _tokens(self, messages: list[ChatMessage], tools: Tools = NO_TOOLS) -> list[int]:
+        return await self._encode(*await self._laid_out(messages, tools))
+
+    async def _laid_out(self, messages: list[ChatMessage], tools: Tools = NO_TOOLS) -> tuple[Layout, list[ChatMessage]]:
+        """A layout, and the messages that its indices mean."""
         try:
-            layout = await self._template.layout(tuple(message.role for message in messages))
+            layout = await self._layout(messages, tools)
             if messages[0].role == "system" and 0 not in layout.parts:
                 raise TemplateFailed("The model's chat template has no place for a system prompt.")
         except TemplateFailed:
             if messages[0].role != "system":
                 raise
-            return await self._tokens(without_system(messages))
-        return await self._encode(layout, messages)
+            return await self._laid_out(without_system(messages), tools)
+        return layout, messages
 
-    async def _tokens_with_tools(self, messages: list[ChatMessage], tools: Tools) -> list[int]:
-        template = self._engine.chat_template
-        if not supported(template):
+    async def _layout(self, messages: list[ChatMessage], tools: Tools) -> Layout:
+        if not tools and not any(message.calls for message in messages):
+            return await self._template.layout(tuple(message.role for message in messages))
+        if not supported(self._engine.chat_template):
             raise InvalidParams("The model's chat template knows no tools: it cannot be offered any.", "tools")
-        await self._refuse_control_tokens(messages, tools)
-        layout = await self._template.layout_with_tools(messages, tools.shown if tools else [])
-        if tools.forced and marked(template):
-            layout = Layout((*layout.parts, f"{TOOL_CALL}\n"))
-        return await self._encode(layout, messages)
+        offered = tools.shown if tools else []
+        calls = [[call.name, as_object(call.arguments), call.id] for message in messages for call in message.calls]
+        answered = [message.answers for message in messages if message.answers is not None]
+        await self._refuse_control_tokens("tools", offered)
+        await self._refuse_control_tokens("messages", [calls, answered])
+        return await self._template.layout_with_tools(messages, offered)
 
-    async def _refuse_control_tokens(self, messages: list[ChatMessage], tools: Tools) -> None:
+    async def _refuse_control_tokens(self, param: str, value: list[Any]) -> None:
         """What functions are called and what they say stands in the template's own text: it may not steer the model."""
-        calls = [(call.name, call.arguments, call.id) for message in messages for call in message.calls]
-        answers = [message.answers for message in messages if message.answers is not None]
-        text = json.dumps([tools.shown, calls, answers], ensure_ascii=False)
-        plain, special = await self._engine.tokenize([(text, False), (text, True)])
-        if plain != special:
-            raise InvalidParams("tools must not have control tokens of the model in them.", "tools")
+        texts = [*strings(value), json.dumps(value, ensure_ascii=False)]
+        tokens = await self._engine.tokenize([(text, special) for special in (False, True) for text in texts])
+        for text, plain, special in zip(texts, tokens, tokens[len(texts) :], strict=False):
+            if plain != special:
+                raise InvalidParams(f"{param} must have no control token of the model, as in {text[:80]!r}.", param)
 
     async def _thinking(self) -> bool:
         """Whether the model's template opens its thoughts itself."""
@@ -274,8 +290,7 @@ class Prompts:
             layout = await self._template.layout(("user",))
         except TemplateFailed:
             return False
-        last = layout.parts[-1]
-        return isinstance(last, str) and last.rstrip().endswith(THINKING)
+        return thinks(layout)
 
     async def _encode(self, layout: Layout, messages: list[ChatMessage]) -> list[int]:
         # The template's own text may name control tokens; what people wrote never may.
@@ -332,20 +347,43 @@ def joined(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
     Most templates take no other order.
     """
-    system = "\n\n".join(message.content for message in messages if message.role == "system")
-    together = [ChatMessage("system", system)] if system else []
-    for message in messages:
+    system = both(*(message.content for message in messages if message.role == "system"))
+    others = [message for message in messages if message.role != "system"]
+    together = [ChatMessage("system", system)] if system or not others else []
+    for message in others:
         last = together[-1] if together else None
-        if message.role == "system":
-            continue
         if last and last.role == message.role and message.role in ("user", "assistant") and not last.calls:
-            together[-1] = replace(message, content=f"{last.content}\n\n{message.content}")
+            together[-1] = replace(message, content=both(last.content, message.content))
         else:
             together.append(message)
     return together
 
 
+def both(*texts: str) -> str:
+    """Texts as one, without those that say nothing."""
+    return "\n\n".join(text for text in texts if text)
+
+
 def without_system(messages: list[ChatMessage]) -> list[ChatMessage]:
     """For templates that know no system role: its words go before the first question."""
-    system, first, *rest = messages
-    return [ChatMessage(first.role, f"{system.content}\n\n{first.content}"), *rest]
+    system, *others = messages
+    if not others or others[0].role != "user":
+        return [ChatMessage("user", system.content), *others]
+    return [replace(others[0], content=f"{system.content}\n\n{others[0].content}"), *others[1:]]
+
+
+def thinks(layout: Layout) -> bool:
+    """Whether a template has opened the model's thoughts itself."""
+    last = layout.parts[-1]
+    return isinstance(last, str) and last.rstrip().endswith(THINKING)
+
+
+def strings(value: Any) -> Iterator[str]:
+    """All texts in a JSON value, names of fields among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from strings([each for pair in value.items() for each in pair])
+    elif isinstance(value, list):
+        for each in value:
+            yield from strings(each)

@@ -88,9 +88,8 @@ class ChatTemplate:
         nonce = secrets.token_hex(16)
         marks = [f"content{nonce}x{index}x" for index in range(len(messages))]
         shown = [as_shown(message, mark) for message, mark in zip(messages, marks, strict=True)]
-        request: dict[str, Any] = {"template": self._engine.chat_template or CHATML, "messages": shown}
-        if tools:
-            request["tools"] = tools
+        # Templates are written for transformers, where tools are always given, as None where there are none
+        request = {"template": self._engine.chat_template or CHATML, "messages": shown, "tools": tools or None}
         reply = await self._ask_child({**request, **self._engine.template_tokens})
         if "error" in reply:
             raise TemplateFailed(f"The model's chat template failed: {reply['error']}")
@@ -165,9 +164,12 @@ def as_shown(message: ChatMessage, mark: str) -> dict[str, Any]:
 
 
 def as_object(arguments: str) -> object:
-    """Templates write arguments as JSON themselves; what is none is given as it stands."""
+    """Templates write arguments as JSON themselves; what is none is given as it stands.
+
+    Some clients write none at all for a function without parameters.
+    """
     try:
-        return json.loads(arguments)
+        return json.loads(arguments) if arguments.strip() else {}
     except (ValueError, RecursionError):
         return arguments
 

@@ -3,12 +3,22 @@
 Unknown fields are ignored, as clients send many; those of OpenAI's that have no meaning here are named in a warning.
 """
 
+import json
 import re
+from collections.abc import Iterator
 from reprlib import Repr
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from neuralbridge.errors import InvalidParams
 from neuralbridge.types import Params, Retrieval
@@ -17,6 +27,8 @@ MAX_CHOICES = 8
 MAX_MESSAGES = 2_000
 MAX_TOOLS = 128
 MAX_INPUTS = 2_048  # texts of one embeddings request, as OpenAI has it
+MAX_PARTS = 2_000  # of one message
+MAX_BIASES = 1_024
 MAX_DEPTH = 64  # of a schema: everything that reads it goes down into it
 UNSUPPORTED = (  # fields of OpenAI's API that would change the answer there, and do not here
     *("audio", "best_of", "function_call", "functions", "modalities", "moderation", "prediction", "reasoning_effort"),
@@ -32,28 +44,54 @@ Text = Annotated[str, Field(max_length=4 * 1024 * 1024)]
 
 def readable(schema: dict[str, Any]) -> dict[str, Any]:
     """Raises ValueError for what is nested too deeply, or holds half a character: pydantic looks at neither."""
-    left: list[tuple[object, int]] = [(schema, 1)]
-    while left:
-        value, depth = left.pop()
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested at most {MAX_DEPTH} levels deep")
-        if isinstance(value, str) and not value.isascii():
-            whole(value)
-        elif isinstance(value, dict):
-            left += [(each, depth + 1) for pair in value.items() for each in pair]
-        elif isinstance(value, list):
-            left += [(each, depth + 1) for each in value]
+    for value in within(schema):
+        if isinstance(value, str) and HALF.search(value):
+            raise ValueError("of texts of whole characters")
     return schema
 
 
-def whole(text: str) -> None:
+def shallow(arguments: str) -> str:
+    """Raises ValueError for JSON that is nested too deeply. Other texts pass: models write what they write."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("of texts of whole characters") from None
+        value = json.loads(arguments)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    except ValueError:
+        return arguments
+    for _ in within(value):
+        pass
+    return arguments
 
 
+def within(value: object) -> Iterator[object]:
+    """A JSON value and everything in it. Raises ValueError for what is nested too deeply."""
+    left = [(value, 1)]
+    while left:
+        value, depth = left.pop()
+        if depth > MAX_DEPTH:
+            raise ValueError(TOO_DEEP)
+        yield value
+        if isinstance(value, dict):
+            left += [(each, depth + 1) for pair in value.items() for each in pair]
+        elif isinstance(value, list):
+            left += [(each, depth + 1) for each in value]
+
+
+HALF = re.compile("[\ud800-\udfff]")  # a character, without its other half
+TOO_DEEP = f"nested at most {MAX_DEPTH} levels deep"
 Schema = Annotated[dict[str, Any], AfterValidator(readable)]
+Arguments = Annotated[Text, AfterValidator(shallow)]
+
+
+def few(biases: object) -> object:
+    """Looks at the number before anybody looks at each: pydantic would complain of every one of a million."""
+    if isinstance(biases, dict) and len(biases) > MAX_BIASES:
+        raise PydanticCustomError("too_many", "too many")
+    return biases
+
+
+Bias = Annotated[float, Field(ge=-100, le=100)]
+Biases = Annotated[dict[str, Bias], BeforeValidator(few)]
 
 
 class Body(BaseModel):
@@ -76,9 +114,12 @@ class ImagePart(Body):
     type: Literal["image_url", "input_audio", "file"]
 
 
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
 class CalledFunction(Body):
     name: str = Field(min_length=1, max_length=200)
-    arguments: Text = "{}"  # JSON, as the model wrote it
+    arguments: Arguments = "{}"  # JSON, as the model wrote it
 
 
 class ToolCall(Body):
@@ -91,10 +132,10 @@ class ToolCall(Body):
 
 class Message(Body):
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: Text | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]] = Field(
+    content: Text | Annotated[list[Part], Field(max_length=MAX_PARTS, fail_fast=True)] = Field(
         "", description="a text, or a list of parts with a type"
     )
-    tool_calls: list[ToolCall] = Field([], max_length=MAX_TOOLS)
+    tool_calls: list[ToolCall] = Field([], max_length=MAX_TOOLS, fail_fast=True)
     tool_call_id: str | None = None
 
     @property
@@ -157,8 +198,8 @@ class Choosing(Params, Body):
     stream: bool = Field(False, description="true or false")
     stream_options: StreamOptions = Field(StreamOptions(), description="an object such as {include_usage: true}")
     n: int = Field(1, ge=1, le=MAX_CHOICES, description=f"a whole number from 1 to {MAX_CHOICES}")
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = Field(
-        {}, max_length=1_024, description="an object of up to 1,024 token ids with numbers from -100 to 100"
+    logit_bias: Biases = Field(
+        {}, description=f"an object of up to {MAX_BIASES:,} token ids with numbers from -100 to 100"
     )
     retrieval: Retrieval | None = Field(None, description='"auto", "off" or "strict"')
 
@@ -181,6 +222,7 @@ class ChatRequest(Choosing):
     messages: list[Message] = Field(
         min_length=1,
         max_length=MAX_MESSAGES,
+        fail_fast=True,
         description=f"a list of 1 to {MAX_MESSAGES:,} messages with role and content",
     )
     max_completion_tokens: int | None = Field(
@@ -191,7 +233,9 @@ class ChatRequest(Choosing):
     response_format: ResponseFormat = Field(
         ResponseFormat(type="text"), description="an object with the type text, json_object or json_schema"
     )
-    tools: list[Tool] = Field([], max_length=MAX_TOOLS, description=f"a list of up to {MAX_TOOLS} functions")
+    tools: list[Tool] = Field(
+        [], max_length=MAX_TOOLS, fail_fast=True, description=f"a list of up to {MAX_TOOLS} functions"
+    )
     tool_choice: Literal["none", "auto", "required"] | NamedTool = Field(
         "auto", description='"none", "auto", "required" or a function of tools'
     )
@@ -206,7 +250,9 @@ class ChatRequest(Choosing):
 class CompletionRequest(Choosing):
     """POST /v1/completions: the prompt goes to the model as it stands, special tokens included."""
 
-    prompt: Text | list[Text] = Field(description="a text, or a list of texts")
+    prompt: Text | Annotated[list[Text], Field(max_length=MAX_INPUTS, fail_fast=True)] = Field(
+        description="a text, or a list of texts"
+    )
     logprobs: int | None = Field(None, ge=0, le=20, description="a whole number from 0 to 20")
     echo: bool = Field(False, description="true or false")
     suffix: str | None = Field(None, description="a text")
@@ -216,7 +262,7 @@ class EmbeddingsRequest(Body):
     """POST /v1/embeddings."""
 
     model: str | None = Field(None, max_length=10_000, description="a model name")
-    input: Text | Annotated[list[Text], Field(max_length=MAX_INPUTS)] = Field(
+    input: Text | Annotated[list[Text], Field(max_length=MAX_INPUTS, fail_fast=True)] = Field(
         description=f"a text, or a list of up to {MAX_INPUTS:,} texts"
     )
     encoding_format: Literal["float", "base64"] = Field("float", description='"float" or "base64"')

@@ -4,8 +4,10 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,12 @@ from neuralbridge.assistant.template import (
     ChatTemplate,
     Layout,
     TemplateFailed,
+    as_object,
+    as_shown,
 )
 from neuralbridge.engine.engine import Engine
-from neuralbridge.types import Role
+from neuralbridge.types import Call, ChatMessage, Role
+from tests.assistant import templates
 from tests.fakes import FakeRunner
 
 Templated = Callable[..., Awaitable[ChatTemplate]]
@@ -299,3 +304,203 @@ async def test_only_so_many_layouts_are_kept(templated: Templated) -> None:
     for amount in range(2, RENDERINGS_KEPT + 2):
         await template.layout(("user",) * amount)
     assert await template.layout(("user",)) != first
+
+
+# With functions
+
+FUNCTION: dict[str, Any] = {"name": "get_weather", "description": "d", "parameters": {"type": "object"}}
+TOOL = {"type": "function", "function": FUNCTION}
+USED = [
+    ChatMessage("system", "Be brief."),
+    ChatMessage("user", "How warm?"),
+    ChatMessage("assistant", "", (Call("get_weather", '{"town": "Köln & <co>"}', "call_1"),)),
+    ChatMessage("tool", "12", answers="call_1"),
+]
+AS_HERMES = """\
+<|im_start|>system
+Be brief.
+
+# Tools
+<tools>
+{"type": "function", "function": {"name": "get_weather", "description": "d", "parameters": {"type": "object"}}}
+</tools>
+Call one as <tool_call>
+{"name": NAME, "arguments": OBJECT}
+</tool_call><|im_end|>
+<|im_start|>user
+How warm?<|im_end|>
+<|im_start|>assistant
+<tool_call>
+{"name": "get_weather", "arguments": {"town": "Köln & <co>"}}
+</tool_call><|im_end|>
+<|im_start|>user
+<tool_response>
+12
+</tool_response><|im_end|>
+<|im_start|>assistant
+"""
+AS_LLAMA = """\
+<|im_start|>system
+Be brief.
+Give a JSON of a function with its arguments.
+{
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "d",
+        "parameters": {
+            "type": "object"
+        }
+    }
+}
+<|im_end|>
+<|im_start|>user
+How warm?<|im_end|>
+<|im_start|>assistant
+{"name": "get_weather", "parameters": {"town": "Köln & <co>"}}<|im_end|>
+<|im_start|>ipython
+12<|im_end|>
+<|im_start|>assistant
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [(templates.HERMES_LIKE, AS_HERMES), (templates.LLAMA_3_LIKE, AS_LLAMA)],
+    ids=["Hermes", "Llama 3"],
+)
+async def test_a_family_of_models_is_shown_functions_and_calls_as_it_was_taught(
+    templated: Templated, source: str, expected: str
+) -> None:
+    layout = await (await templated(source)).layout_with_tools(USED, [TOOL])
+    assert shown(layout, [message.content for message in USED]) == expected
+    assert [part for part in layout.parts if isinstance(part, int)] == [0, 1, 3]
+
+
+@pytest.mark.parametrize("source", [templates.HERMES_LIKE, templates.LLAMA_3_LIKE], ids=["Hermes", "Llama 3"])
+async def test_without_functions_a_template_is_told_that_there_are_none(templated: Templated, source: str) -> None:
+    template = await templated(source)
+    without = shown(await template.layout_with_tools(USED, []), [message.content for message in USED])
+    assert "tools>" not in without and "JSON of a function" not in without
+    assert '{"town": "Köln & <co>"}' in without
+    plain = await template.layout(TALK)
+    assert plain == await template.layout_with_tools([ChatMessage(role, "x") for role in TALK], [])
+
+
+async def test_what_is_said_stands_apart_from_what_the_template_says(templated: Templated) -> None:
+    template = await templated(templates.HERMES_LIKE)
+    said = [ChatMessage("user", "{{ 1 }}"), ChatMessage("assistant", "I look", USED[2].calls), USED[3]]
+    layout = await template.layout_with_tools(said, [TOOL])
+    assert [part for part in layout.parts if isinstance(part, int)] == [0, 1, 2]
+    assert not any(isinstance(part, str) and ("I look" in part or "{{ 1 }}" in part) for part in layout.parts)
+
+
+async def test_several_calls_and_answers_stand_in_their_order(templated: Templated) -> None:
+    calls = tuple(Call("get_weather", f'{{"town": "{town}"}}', town) for town in ("Oslo", "Rome"))
+    said = [
+        ChatMessage("user", "?"),
+        ChatMessage("assistant", "", calls),
+        *(ChatMessage("tool", c.id, (), c.id) for c in calls),
+    ]
+    text = shown(await (await templated(templates.HERMES_LIKE)).layout_with_tools(said, []), [m.content for m in said])
+    assert (text.count("<tool_call>"), text.count("<tool_response>"), text.count("<|im_start|>user")) == (2, 2, 2)
+    assert text.index('"Oslo"') < text.index('"Rome"') < text.index("\nOslo\n") < text.index("\nRome\n")
+
+
+async def test_a_template_that_takes_one_call_says_so_of_two(templated: Templated) -> None:
+    two = [ChatMessage("user", "?"), ChatMessage("assistant", "", USED[2].calls * 2)]
+    with pytest.raises(TemplateFailed, match="single tool-calls"):
+        await (await templated(templates.LLAMA_3_LIKE)).layout_with_tools(two, [])
+
+
+async def test_a_template_that_leaves_out_what_a_function_answered_fails(templated: Templated) -> None:
+    template = await templated("{% for m in messages if m.role != 'tool' %}{{ m.content }}{% endfor %}{{ tools }}")
+    with pytest.raises(TemplateFailed, match="leaves out message 4, of the tool"):
+        await template.layout_with_tools(USED, [TOOL])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ('{"a": [1, {"b": null}]}', {"a": [1, {"b": None}]}),
+        ("", {}),
+        (" \n", {}),
+        ("not JSON", "not JSON"),
+        ("{", "{"),
+        ("5", 5),
+        ('"text"', "text"),
+        ('{"a": "\\ud83d"}', {"a": "\ud83d"}),
+        ("9" * 5_000, "9" * 5_000),
+        ("[" * 50_000, "[" * 50_000),
+    ],
+    ids=lambda value: str(value)[:20].encode("ascii", "replace").decode(),
+)
+def test_arguments_are_what_their_json_says(arguments: str, expected: object) -> None:
+    assert as_object(arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (ChatMessage("user", "Hi"), {"role": "user", "content": "MARK"}),
+        (ChatMessage("user", ""), {"role": "user", "content": "MARK"}),
+        (ChatMessage("tool", "12", answers="c"), {"role": "tool", "content": "MARK", "tool_call_id": "c"}),
+        (
+            ChatMessage("assistant", "", (Call("f", '{"a": 1}', "c"),)),
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}],
+            },
+        ),
+    ],
+)
+def test_templates_are_shown_messages_as_transformers_shows_them(message: ChatMessage, expected: object) -> None:
+    assert as_shown(message, "MARK") == expected
+    if message.calls:
+        assert as_shown(replace(message, content="I look"), "MARK")["content"] == "MARK"
+
+
+WRITTEN = {"ä": ['<b>"', {"c": None}], "a": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("filtered", "expected"),
+    [
+        ("tojson", '{"ä": ["<b>\\"", {"c": null}], "a": 1.5}'),
+        ("tojson(ensure_ascii=True)", '{"\\u00e4": ["<b>\\"", {"c": null}], "a": 1.5}'),
+        ("tojson(separators=(',', ':'))", '{"ä":["<b>\\"",{"c":null}],"a":1.5}'),
+        ("tojson(sort_keys=True)", '{"a": 1.5, "ä": ["<b>\\"", {"c": null}]}'),
+        ("tojson(indent=1)", '{\n "ä": [\n  "<b>\\"",\n  {\n   "c": null\n  }\n ],\n "a": 1.5\n}'),
+    ],
+)
+async def test_templates_write_json_as_transformers_lets_them(
+    templated: Templated, filtered: str, expected: str
+) -> None:
+    template = await templated("{{ messages[0].content }}{{ tools[0] | " + filtered + " }}")
+    assert (await template.layout_with_tools([ChatMessage("user", "")], [WRITTEN])).parts == (0, expected)
+
+
+HOSTILE = {
+    "what is not there": "{{ nothing | tojson }}",
+    "a method": "{{ messages.append | tojson }}",
+    "an endless object": "{% set n = namespace() %}{% set n.n = n %}{{ n | tojson }}",
+    "a change of the functions": "{{ tools.append(1) }}",
+    "a change of a function": "{{ tools[0].update({'a': 1}) }}",
+    "a change of a call": "{{ messages[2].tool_calls.clear() }}",
+    "the modules of the filter": "{{ ''.__class__ | tojson }}",
+}
+
+
+@pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE.keys())
+async def test_a_template_can_do_nothing_with_functions_but_write_them(templated: Templated, source: str) -> None:
+    template = await templated(source + templates.HERMES_LIKE)
+    with pytest.raises(TemplateFailed):
+        await template.layout_with_tools(USED, [TOOL])
+
+
+async def test_layouts_with_functions_are_not_kept(templated: Templated) -> None:
+    template = await templated(CLOCK)
+    said = [ChatMessage("user", "")]
+    assert await template.layout_with_tools(said, [TOOL]) != await template.layout_with_tools(said, [TOOL])
+    assert await template.layout(("user",)) == await template.layout(("user",))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from neuralbridge.errors import InvalidParams
 from neuralbridge.protocol.openai import (
@@ -433,6 +434,28 @@ def test_a_schema_that_is_read_can_be_written(keys: list[str]) -> None:
     for key in keys:
         schema = {key: schema}
     read_or_refuse(ChatRequest, {"messages": [HI], **tool(parameters=schema)})
+
+
+MANY = [1] * 100_000
+MISTAKES: dict[str, tuple[type[Body], dict[str, Any]]] = {
+    "stop": (ChatRequest, {"stop": MANY}),
+    "tools": (ChatRequest, {"tools": MANY}),
+    "messages": (ChatRequest, {"messages": MANY}),
+    "parts": (ChatRequest, {"messages": [{**HI, "content": MANY}]}),
+    "calls": (ChatRequest, {"messages": [{**HI, "tool_calls": MANY}]}),
+    "calls of messages": (ChatRequest, {"messages": [{**HI, "tool_calls": [1] * MAX_TOOLS}] * MAX_MESSAGES}),
+    "biases": (ChatRequest, {"logit_bias": {str(key): "x" for key in range(100_000)}}),
+    "prompts": (CompletionRequest, {"prompt": MANY}),
+    "inputs": (EmbeddingsRequest, {"input": ["a", *MANY]}),
+    "few inputs": (EmbeddingsRequest, {"input": ["a", *MANY[: MAX_INPUTS - 1]]}),
+}
+
+
+@pytest.mark.parametrize(("model", "fields"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_of_a_million_mistakes_few_are_looked_at(model: type[Body], fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as failed:
+        model.model_validate({"messages": [HI], **fields})
+    assert failed.value.error_count() <= 3
 
 
 # What is asked for in vain

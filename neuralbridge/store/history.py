@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from neuralbridge.database import Database
+from neuralbridge.database import Database, snapshot
 from neuralbridge.errors import NotFound
 from neuralbridge.store import message_text
 from neuralbridge.store.conversations import Conversation, find
@@ -90,21 +90,8 @@ class History:
         """Conversations with all words of `typed` in one message, or in the name they were given; the best first."""
 
         def query(connection: sqlite3.Connection) -> Page:
-            wanted = match_of(typed)
-            best = hits(connection, owner, wanted) if wanted else {}
-            order = [*dict.fromkeys([*named(connection, owner, typed), *best])]
-            part = order[offset : offset + limit]
-            shown = {conversation: best.get(conversation, [])[:SHOWN] for conversation in part}
-            snippets = snipped(connection, wanted, [id for ids in shown.values() for id in ids])
-            rows = connection.execute(
-                f"{LISTED} WHERE c.id IN (SELECT value FROM json_each(?))",  # noqa: S608
-                (json.dumps(part),),
-            )
-            entries = {row[0]: listed(row) for row in rows}
-            return Page(
-                [replace(entries[id], matches=tuple(snippets[message] for message in shown[id])) for id in part],
-                len(order),
-            )
+            with snapshot(connection):
+                return search(connection, owner, typed, limit, offset)
 
         return await self._database.read(query)
 
@@ -209,6 +196,22 @@ def match_of(typed: str) -> str:
     if parts and parts[-1][1] is None and (len(parts[-1][0]) >= BEGINNING or not parts[-1][0].isascii()):
         phrases[-1] += "*"
     return " ".join(phrases)
+
+
+def search(connection: sqlite3.Connection, owner: str, typed: str, limit: int, offset: int) -> Page:
+    wanted = match_of(typed)
+    best = hits(connection, owner, wanted) if wanted else {}
+    order = [*dict.fromkeys([*named(connection, owner, typed), *best])]
+    part = order[offset : offset + limit]
+    shown = {conversation: best.get(conversation, [])[:SHOWN] for conversation in part}
+    snippets = snipped(connection, wanted, [id for ids in shown.values() for id in ids])
+    rows = connection.execute(
+        f"{LISTED} WHERE c.id IN (SELECT value FROM json_each(?))",  # noqa: S608
+        (json.dumps(part),),
+    )
+    entries = {row[0]: listed(row) for row in rows}
+    found = [replace(entries[id], matches=tuple(snippets[message] for message in shown[id])) for id in part]
+    return Page(found, len(order))
 
 
 def hits(connection: sqlite3.Connection, owner: str, wanted: str) -> dict[int, list[int]]:

@@ -112,6 +112,16 @@ def connect_to_read(path: Path, parameters: str) -> sqlite3.Connection:
 
 
 @contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is read inside is of one moment, whoever writes meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
+@contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A database that may be in use elsewhere, to read from. Raises DataUnusable."""
     steps = migrations()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from neuralbridge.database import APPLICATION_ID, BACKUPS_KEPT, Database, migrate, migrations
+from neuralbridge.database import APPLICATION_ID, BACKUPS_KEPT, Database, migrate, migrations, snapshot
 from neuralbridge.errors import DataUnusable
 from tests.unprivileged import unprivileged
 
@@ -89,6 +89,22 @@ async def test_a_read_goes_on_beside_a_write(database: Database) -> None:
     assert await database.read(lambda connection: connection.execute(COUNT).fetchone()) == (0,)
     go_on.set()
     await writing
+
+
+async def test_a_snapshot_is_of_one_moment_whoever_writes_meanwhile(database: Database, tmp_path: Path) -> None:
+    def look(connection: sqlite3.Connection) -> list[int]:
+        def count() -> int:
+            return int(connection.execute(COUNT).fetchone()[0])
+
+        with snapshot(connection):
+            counts = [count()]
+            with closing(sqlite3.connect(tmp_path / "neuralbridge.db")) as other:
+                add_conversation(other)
+                other.commit()
+            counts.append(count())
+        return [*counts, count()]
+
+    assert await database.read(look) == [0, 0, 1]
 
 
 @pytest.mark.parametrize(

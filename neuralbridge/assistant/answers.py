@@ -185,6 +185,13 @@ class Answers:
             case event:
                 raise AssertionError(f"an answer ended with {event}")
 
+    def interrupt_waited(self) -> None:
+        """The server goes: whoever waits for a whole answer gets what there is of it."""
+        for line in [*self._lines.values()]:
+            for answer in line.answers:
+                if any(isinstance(listener, Patient) for listener in answer.listeners):
+                    self._end(answer, "interrupted")
+
     async def end_all(self, conversation: Conversation) -> None:
         """Stop everything of a conversation, wait until that is stored, and keep nothing of it to be resumed."""
         while unfinished := [answer for answer in self._answers_of(conversation) if not answer.done]:

@@ -68,7 +68,7 @@ def whole_of_chatgpt(given: object) -> Whole:
             each.created_at,
         )
     updated = moment(talk.update_time) or max(message.created_at for message in messages.values())
-    title = clean(talk.title).strip()[:LONGEST_GIVEN_TITLE] if isinstance(talk.title, str) else ""
+    title = " ".join(clean(talk.title).split())[:LONGEST_GIVEN_TITLE] if isinstance(talk.title, str) else ""
     session_id = "chatgpt-" + name.replace("\0", "")
     return Whole(session_id, title or None, False, began, updated, uids[leaf], tuple(messages.values()))
 

@@ -50,7 +50,7 @@ def lines(text: str) -> Iterator[Whole | Refused]:
         line, start, number = text[start:end].strip(WHITE + "\ufeff"), end + 1, number + 1
         if line:
             try:
-                given, _ = DECODER.raw_decode(line)
+                given = DECODER.decode(line)
             except (ValueError, RecursionError) as error:
                 yield Refused(f"line {number:,}", f"It is not JSON: {told(error)}.")
             else:

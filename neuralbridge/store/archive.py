@@ -4,6 +4,7 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
+from neuralbridge.database import snapshot
 from neuralbridge.errors import InvalidRequest
 from neuralbridge.store import message_text
 from neuralbridge.store.conversations import Conversation, Message, find, message
@@ -51,6 +52,11 @@ def session_ids(connection: sqlite3.Connection, owner: str) -> list[str]:
 
 def whole(connection: sqlite3.Connection, conversation: Conversation) -> Whole | None:
     """None where there is no such conversation."""
+    with snapshot(connection):
+        return all_of(connection, conversation)
+
+
+def all_of(connection: sqlite3.Connection, conversation: Conversation) -> Whole | None:
     found = find(connection, conversation)
     if found is None:
         return None

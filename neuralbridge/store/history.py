@@ -3,10 +3,10 @@
 import json
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from neuralbridge.database import Database
+from neuralbridge.database import Database, snapshot
 from neuralbridge.errors import NotFound
 from neuralbridge.store import message_text
 from neuralbridge.store.conversations import Conversation, find
@@ -14,7 +14,9 @@ from neuralbridge.types import Speaker
 from neuralbridge.words import words
 
 LONGEST_TITLE = 80  # characters of a first question
-HITS = 2_000  # messages that a search looks at, the best
+LOOKED = 10_000  # of the messages found the newest are weighed: all that have a common word would take seconds
+HITS = 2_000  # ... and of these the best
+BEGINNING = 3  # letters that a word not yet whole must have: with one or two it could be any
 SHOWN = 3  # messages of a conversation that are shown of a search
 SNIPPET_WORDS = 24
 MARKS = "\ufdd0", "\ufdd1"  # around what was looked for: Unicode keeps them from texts for uses like this
@@ -88,21 +90,8 @@ class History:
         """Conversations with all words of `typed` in one message, or in the name they were given; the best first."""
 
         def query(connection: sqlite3.Connection) -> Page:
-            wanted = match_of(typed)
-            best = hits(connection, owner, wanted) if wanted else {}
-            order = [*dict.fromkeys([*named(connection, owner, typed), *best])]
-            part = order[offset : offset + limit]
-            shown = {conversation: best.get(conversation, [])[:SHOWN] for conversation in part}
-            snippets = snipped(connection, wanted, [id for ids in shown.values() for id in ids])
-            rows = connection.execute(
-                f"{LISTED} WHERE c.id IN (SELECT value FROM json_each(?))",  # noqa: S608
-                (json.dumps(part),),
-            )
-            entries = {row[0]: listed(row) for row in rows}
-            return Page(
-                [replace(entries[id], matches=tuple(snippets[message] for message in shown[id])) for id in part],
-                len(order),
-            )
+            with snapshot(connection):
+                return search(connection, owner, typed, limit, offset)
 
         return await self._database.read(query)
 
@@ -204,20 +193,42 @@ def match_of(typed: str) -> str:
     """
     parts = [found for found in PART.finditer(typed.replace("\0", " ")) if words(found[0])]
     phrases = ['"' + (part[1] or part[0]).replace('"', '""') + '"' for part in parts]
-    if parts and parts[-1][1] is None:
+    if parts and parts[-1][1] is None and (len(parts[-1][0]) >= BEGINNING or not parts[-1][0].isascii()):
         phrases[-1] += "*"
     return " ".join(phrases)
 
 
+def search(connection: sqlite3.Connection, owner: str, typed: str, limit: int, offset: int) -> Page:
+    wanted = match_of(typed)
+    best = hits(connection, owner, wanted) if wanted else {}
+    order = [*dict.fromkeys([*named(connection, owner, typed), *best])]
+    part = order[offset : offset + limit]
+    shown = {conversation: best.get(conversation, [])[:SHOWN] for conversation in part}
+    snippets = snipped(connection, wanted, [id for ids in shown.values() for id in ids])
+    rows = connection.execute(
+        f"{LISTED} WHERE c.id IN (SELECT value FROM json_each(?))",  # noqa: S608
+        (json.dumps(part),),
+    )
+    entries = {row[0]: listed(row) for row in rows}
+    found = [replace(entries[id], matches=tuple(snippets[message] for message in shown[id])) for id in part]
+    return Page(found, len(order))
+
+
 def hits(connection: sqlite3.Connection, owner: str, wanted: str) -> dict[int, list[int]]:
     """Conversations with messages that match, both the best first."""
+    beyond = connection.execute(
+        "SELECT rowid FROM messages_text WHERE messages_text MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?",
+        (wanted, LOOKED),
+    ).fetchone()
+    # CROSS: full text first, whatever SQLite thinks of it
     rows = connection.execute(
         """
         SELECT m.conversation, m.id FROM messages_text
-        JOIN messages m ON m.id = messages_text.rowid JOIN conversations c ON c.id = m.conversation
-        WHERE messages_text MATCH ? AND c.owner = ? ORDER BY bm25(messages_text), m.id DESC LIMIT ?
+        CROSS JOIN messages m ON m.id = messages_text.rowid CROSS JOIN conversations c ON c.id = m.conversation
+        WHERE messages_text MATCH ? AND messages_text.rowid > ? AND c.owner = ?
+        ORDER BY bm25(messages_text), m.id DESC LIMIT ?
         """,
-        (wanted, owner, HITS),
+        (wanted, beyond[0] if beyond else 0, owner, HITS),
     )
     found: dict[int, list[int]] = {}
     for conversation, message in rows:
@@ -235,15 +246,19 @@ def named(connection: sqlite3.Connection, owner: str, typed: str) -> list[int]:
     return [id for id, title in rows if wanted and wanted <= {*words(title)}]
 
 
-def snipped(connection: sqlite3.Connection, wanted: str, ids: Iterable[int]) -> dict[int, Match]:
+def snipped(connection: sqlite3.Connection, wanted: str, ids: Sequence[int]) -> dict[int, Match]:
     """What these messages have of what was looked for."""
+    if not ids:
+        return {}
+    # The + keeps SQLite from searching anew for each of them
     rows = connection.execute(
         """
         SELECT m.id, m.uid, m.role, snippet(messages_text, 0, ?, ?, '…', ?), m.created_at
-        FROM messages_text JOIN messages m ON m.id = messages_text.rowid
-        WHERE messages_text MATCH ? AND messages_text.rowid IN (SELECT value FROM json_each(?))
+        FROM messages_text CROSS JOIN messages m ON m.id = messages_text.rowid
+        WHERE messages_text MATCH ? AND messages_text.rowid BETWEEN ? AND ?
+            AND +messages_text.rowid IN (SELECT value FROM json_each(?))
         """,
-        (*MARKS, SNIPPET_WORDS, wanted, json.dumps([*ids])),
+        (*MARKS, SNIPPET_WORDS, wanted, min(ids), max(ids), json.dumps(ids)),
     )
     return {id: Match(uid, role, *unmarked(snippet), created_at) for id, uid, role, snippet, created_at in rows}
 

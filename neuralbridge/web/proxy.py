@@ -22,6 +22,11 @@ STARTED = web.AppKey("started", float)
 
 def add_proxy_routes(app: web.Application) -> None:
     app[STARTED] = time.monotonic()
+
+    async def interrupt(_: web.Application) -> None:
+        app[SERVICES].answers.interrupt_waited()
+
+    app.on_shutdown.append(interrupt)
     for method, path, handler in PROXY:
         app.router.add_route(method, f"/api/proxy/{path}", answered(handler, refused))
 

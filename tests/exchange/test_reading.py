@@ -56,6 +56,7 @@ def test_lines_come_back_in_order(conversations: list[Whole], between: str) -> N
         (f"{line('a')}\n{{broken\n[1]\n{line('b')}".encode(), ["a", "line 2", "line 3", "b"]),
         (f"{line('a')}\n{line('b')[:-9]}".encode(), ["a", "line 2"]),
         (b'{"a": NaN}', ["line 1"]),
+        (f"{line('a')} more".encode(), ["line 1"]),
         (b'{"a":' * 100_000, ["line 1"]),
         (CHATGPT, OF_CHATGPT),
         (json.dumps(json.loads(CHATGPT)[0]).encode(), [SEA]),

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from neuralbridge.database import Database, create, migrations
 from neuralbridge.errors import NotFound
+from neuralbridge.store import history as store_history
 from neuralbridge.store.cached_answers import CachedAnswers, NewEntry
 from neuralbridge.store.conversations import Conversation, Conversations, Turn
 from neuralbridge.store.feedback import Feedback, rated
-from neuralbridge.store.history import HITS, LONGEST_TITLE, Counts, History, match_of, shortened, unmarked
+from neuralbridge.store.history import LONGEST_TITLE, Counts, History, match_of, shortened, unmarked
 
 WHOLE = "INSERT INTO messages_text (messages_text, rank) VALUES ('integrity-check', 1)"
 
@@ -149,12 +150,14 @@ def test_a_long_text_is_cut_between_words_where_there_are_any(text: str, short: 
         ("salty sea", "a"),
         ("salt", "a"),
         ("sal", "a"),
+        ("sa", ""),
+        ("açú", "c"),
+        ("日本", "d"),
         ("sea mountain", ""),
         ("are high", "b"),
         ('"high mountains"', ""),
         ('"are high"', "b"),
         ("acucar", "c"),
-        ("açú", "c"),
         ("nothing of it", ""),
         ("salty !!!", "a"),
         ("!!!", ""),
@@ -171,6 +174,7 @@ async def test_words_are_found_whatever_was_typed(database: Database, history: H
     await said(database, "a", "Why is the sea salty?", "Rivers bring salt.")
     await said(database, "b", "Are mountains high?", "They are high.")
     await said(database, "c", "Quanto açúcar?", "Pouco.")
+    await said(database, "d", "日本語の文章", "はい")
     assert "".join(await sessions(history, typed)) == found
 
 
@@ -221,23 +225,21 @@ async def test_what_a_crash_left_of_an_answer_is_found(database: Database, histo
     await database.write(lambda connection: connection.execute(WHOLE))
 
 
-async def test_a_search_looks_at_so_many_messages_at_most(database: Database, history: History) -> None:
-    turn = await said(database, "s", "salty")
+@pytest.mark.parametrize(("limit", "found"), [("LOOKED", ["new"]), ("HITS", ["better"])])
+async def test_a_search_looks_at_so_many_messages_at_most(
+    database: Database, history: History, monkeypatch: pytest.MonkeyPatch, limit: str, found: list[str]
+) -> None:
+    await said(database, "better", "salty")
+    await said(database, "new", "salty " + "or not " * 50)
+    assert await sessions(history, "salty") == ["better", "new"]
+    monkeypatch.setattr(store_history, limit, 1)
+    assert await sessions(history, "salty") == found
 
-    def multiply(connection: sqlite3.Connection) -> None:
-        connection.execute(
-            """
-            INSERT INTO messages (uid, conversation, parent, depth, role, content, status, metadata, created_at)
-            SELECT value, m.conversation, m.id, 2, 'user', 'salty', 'complete', '{}', ''
-            FROM json_each(?), messages m WHERE m.uid = ?
-            """,
-            (str([*range(HITS)]), turn.question),
-        )
-        connection.execute("INSERT INTO messages_text (messages_text) VALUES ('rebuild')")
 
-    await database.write(multiply)
-    await said(database, "t", "salty " + "or not " * 50)
-    assert await sessions(history, "salty") == ["s"]
+async def test_a_database_that_cannot_be_read_says_so(database: Database, history: History) -> None:
+    assert await history.readable()
+    await database.write(lambda connection: connection.execute("ALTER TABLE conversations RENAME TO gone"))
+    assert not await history.readable()
 
 
 @given(st.text())

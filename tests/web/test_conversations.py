@@ -181,6 +181,15 @@ async def test_a_conversation_of_any_name_can_be_reached(served: Served, session
     assert await listed(served) == []
 
 
+async def test_a_conversation_that_is_named_as_a_call_can_be_listed_read_and_deleted(served: Served) -> None:
+    for session in ("export", "import"):
+        await ask(served, "why?", session)
+        assert (await call(served, "PATCH", f"/{session}", json={"title": "x"}))[1]["session_id"] == session
+        assert (await call(served, "GET", f"/{session}/history"))[1]["total_messages"] == 2
+        assert (await call(served, "DELETE", f"/{session}"))[0] == 204
+    assert await listed(served) == []
+
+
 # Deleting
 
 

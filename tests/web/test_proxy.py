@@ -2,15 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from neuralbridge.errors import DocumentsUnavailable
 from neuralbridge.protocol.proxy import Components, QueryAnswered, Refused, Stats
 from tests.conftest import Serve, Served
-from tests.fakes import FakeRunner
+from tests.fakes import FakeEmbedder, FakeRunner
 from tests.web.wire import TOPIC, connected, mid_answer, until_under_way
 
 STORY = "It was a dark and stormy night, and the wind was howling in the trees. " * 3
@@ -286,6 +288,18 @@ async def test_health_tells_of_each_component(served: Served) -> None:
 async def test_health_says_that_documents_are_switched_off(serve: Serve) -> None:
     served = await serve(documents={"enabled": False})
     assert (await call(served, "GET", "/api/proxy/health"))[1]["components"]["documents"] == {"status": "off"}
+
+
+async def test_health_says_why_there_are_no_documents(serve: Serve) -> None:
+    def missing(folder: Path, busy: Callable[[], bool]) -> FakeEmbedder:
+        raise DocumentsUnavailable("The embedding model is not there.")
+
+    served = await serve(open_embedder=missing)
+    told = await call(served, "GET", "/api/proxy/health")
+    while told[1]["components"]["documents"]["status"] == "loading":
+        told = await call(served, "GET", "/api/proxy/health")
+    documents = {"status": "unavailable", "reason": "The embedding model is not there."}
+    assert (told[0], told[1]["status"], told[1]["components"]["documents"]) == (200, "ok", documents)
 
 
 async def test_figures_are_nothing_at_first(served: Served) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import aiohttp
 import pytest
@@ -22,6 +23,33 @@ async def shut_down(served: Served) -> None:
         while not closing.done():
             served.runner.step()
             await asyncio.wait({closing}, timeout=0.02)
+
+
+async def test_whoever_waits_over_http_gets_what_there_is(serve: Serve) -> None:
+    served = await serve(FakeRunner(reply=lambda _: STORY))
+
+    async def ask() -> dict[str, Any]:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"{served.url}/api/proxy/query", json={"query": "a story", "session_id": "s"}) as response,
+        ):
+            told: dict[str, Any] = await response.json()
+            return told
+
+    async with connected(served, TOPIC) as client:
+        await client.ask("first")
+        served.runner.hold()
+        asking = asyncio.create_task(ask())
+        while (await client.history())["total_messages"] < 4:
+            pass  # it is not stored yet
+        served.runner.step(20)
+        await shut_down(served)
+        told = await asking
+    assert told["metadata"]["finish_reason"] == "cancelled"
+    assert STORY.startswith(told["response"])
+    async with connected(await serve(), TOPIC) as client:
+        answer = (await client.history())["messages"][-1]
+    assert (answer["status"], answer["content"]) == ("interrupted", told["response"])
 
 
 async def test_v67_every_socket_is_closed_with_1012_and_without_channel_frames(serve: Serve) -> None:

@@ -18,6 +18,7 @@ from neuralbridge.web.keys import SERVICES
 
 logger = logging.getLogger(__name__)
 
+LINE_BYTES = 256 * 1024  # of a request's target: a search has up to 16,000 characters, each as 12 bytes at most
 KEEPALIVE_SECONDS = 15.0  # also the time a client has to send its headers
 SHUTDOWN_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -30,7 +31,13 @@ async def serve(config: Config, data: Path, home: Path, probed: "Future[None]", 
     """
     app = build_app(config, data, llama_runners(config, home), home, settings=settings)
     # handler_cancellation: a client that leaves while it still waits is noticed at once, not at the next write
-    runner = web.AppRunner(app, handler_cancellation=True, keepalive_timeout=KEEPALIVE_SECONDS, access_log=None)
+    runner = web.AppRunner(
+        app,
+        handler_cancellation=True,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        max_line_size=LINE_BYTES,
+        access_log=None,
+    )
     await asyncio.wrap_future(probed)
     try:
         await runner.setup()

@@ -84,7 +84,9 @@ class Params(BaseModel):
     )
     max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="a whole number from 1 to 1,000,000")
 
-    @field_validator("stop", mode="before")
+    @field_validator(
+        "stop", mode="before", json_schema_input_type=Stop | Annotated[list[Stop], Field(max_length=8)] | None
+    )
     @classmethod
     def one_or_many(cls, value: object) -> object:
         if isinstance(value, str):

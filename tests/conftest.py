@@ -13,6 +13,7 @@ from neuralbridge.config import Config, read_config
 from neuralbridge.database import Database
 from neuralbridge.engine.runner import Runner
 from neuralbridge.protocol.handshake import Doors
+from neuralbridge.server import LINE_BYTES
 from neuralbridge.settings import Settings
 from neuralbridge.web.keys import SERVICES
 from tests.fakes import FakeEmbedder, FakeRunner
@@ -84,7 +85,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
         port = unused_port()
         app[SERVICES].doors = Doors(port, "127.0.0.1", config.server.allowed_hosts, config.server.allowed_origins)
         server = TestServer(app, port=port)
-        await server.start_server()
+        await server.start_server(max_line_size=LINE_BYTES)
         served = Served(f"http://127.0.0.1:{port}", runner, server)
         started.append(served)
         return served

@@ -22,6 +22,12 @@ START, END = 256, 257
 CONTROL = {"<|im_start|>": START, "<|im_end|>": END}
 LOGPROB = -0.25
 GATE_SECONDS = 30.0
+TOOLS_TEMPLATE = (  # in the style of models that know tools
+    "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}<tool_call> marks a call"
+    "<|im_end|>\n{% endif %}{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content }}"
+    "{% for call in message.tool_calls or [] %}<tool_call>{{ call.function | tojson }}</tool_call>{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endfor %}{{ '<|im_start|>assistant\n' }}"
+)
 
 
 class FakeVocabulary:

@@ -18,7 +18,7 @@ from neuralbridge.assistant.prompt import Prompt
 from neuralbridge.assistant.tools import NO_TOOLS, CallReader, Tools, marked
 from neuralbridge.catalog.names import Target
 from neuralbridge.engine.conformance import violation
-from neuralbridge.errors import BridgeError, EngineFailed
+from neuralbridge.errors import BridgeError, EngineFailed, SchemaRefused
 from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.settings import Settings
 from neuralbridge.types import Call, Cancellation, ChatMessage, Params, Piece, Retrieval, Sampling
@@ -186,10 +186,11 @@ class Completions:
         if not any(params.max_tokens for params in (*target.params, wish.params)):
             sampling = replace(sampling, max_tokens=model.engine.context)  # OpenAI's clients expect no other limit
         grammar = None
-        if tools.forced:
-            grammar = await model.engine.grammar(tools.schema())
-        elif wish.structured:
-            grammar = await model.engine.grammar(wish.schema)
+        if tools.forced or wish.structured:
+            try:
+                grammar = await model.engine.grammar(tools.schema() if tools.forced else wish.schema)
+            except SchemaRefused as error:
+                raise SchemaRefused(str(error), "tools" if tools.forced else "response_format") from error
         return replace(sampling, logit_bias=wish.logit_bias, top_logprobs=wish.top_logprobs, grammar=grammar)
 
     def _refuse(self, target: Target, query: str, evidence: Evidence, wish: Wish) -> Reply:

@@ -159,6 +159,8 @@ class Engine:
         Raises InvalidParams, PromptTooLong and Overloaded, all before anything is computed.
         """
         self._check(sampling)
+        if not prompt:  # nothing could be computed, so nothing would ever be said
+            raise InvalidParams("prompt must not be empty: this model has no token of its own to begin with.", "prompt")
         room = self._runner.cells - len(prompt)
         if room < 1:
             raise PromptTooLong(len(prompt), self._runner.cells)

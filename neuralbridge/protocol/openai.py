@@ -277,6 +277,13 @@ class EmbeddingsRequest(Body):
         return value
 
 
+class ResolveRequest(Body):
+    """GET /v1/models/resolve."""
+
+    model: str = Field(min_length=1, max_length=10_000, description="a name to resolve")
+    kind: Literal["chat", "embedding"] = Field("chat", description='"chat" or "embedding"')
+
+
 def read(model: type[Received], body: object) -> Received:
     """A request of that kind. Raises InvalidParams naming the first wrong field, its value and what it may be."""
     if not isinstance(body, dict):

@@ -156,6 +156,25 @@ class ModelList(Told):
     data: list[ModelCard]
 
 
+class Resolved(Told):
+    """Where a name leads, by which rule, and what was tried before."""
+
+    requested: str
+    served: str
+    kind: Literal["chat", "embedding"]
+    rule: str
+    tried: list[str]
+    params: dict[str, Any]
+    drop_params: list[str]
+    force_params: dict[str, Any]
+    system_prompt: str | None
+    retrieval: str
+    cache: bool
+    fallbacks: list[str]
+    context_window_fallbacks: list[str]
+    echo: str
+
+
 class ErrorBody(Told):
     message: str
     type: str

@@ -34,7 +34,7 @@ class Operation:
 
 
 def v1(method: str, path: str, says: str, gives: Model, takes: Model | None = None, **more: Any) -> Operation:
-    errors = (400, 403, 404, 413, 500, 503) if takes else (400, 404)
+    errors = (400, 403, 404, 413, 500, 503) if takes else (400, 403, 404)
     reply = openai_replies.ErrorReply
     return Operation(method, f"/v1/{path}", says, {200: gives}, takes, errors=errors, refusal=reply, **more)
 
@@ -43,6 +43,13 @@ SESSION = {"x-neuralbridge-session": "Continues a conversation that the server k
 OPERATIONS: tuple[Operation, ...] = (
     v1("GET", "models", "The names that answer.", openai_replies.ModelList),
     v1("GET", "models/{name}", "One name.", openai_replies.ModelCard),
+    v1(
+        "GET",
+        "models/resolve",
+        "Where a name leads, and why.",
+        openai_replies.Resolved,
+        query=openai.ResolveRequest,
+    ),
     v1(
         "POST",
         "chat/completions",
@@ -123,6 +130,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("GET", "/api/cache/stats", "Answers that are kept.", {200: answers.CacheStats}),
     Operation("DELETE", "/api/cache", "Forget kept answers.", {200: answers.Cleared}, errors=(403,)),
+    Operation("GET", "/api/proxy/health", "How the server is.", {200: answers.Health}),
     Operation("GET", "/metrics", "For Prometheus.", {200: METRICS}),
 )
 

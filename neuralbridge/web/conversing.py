@@ -55,10 +55,9 @@ def question_of(wanted: ChatRequest, session: str) -> Question:
     """Raises InvalidParams."""
     if not 1 <= len(session) <= LONGEST_SESSION_ID:
         raise InvalidParams(f"{SESSION} must have 1 to {LONGEST_SESSION_ID} characters.", SESSION)
-    given = {name for name in ALONE if name in wanted.model_fields_set}
-    if given - {"n"} or wanted.n != 1:
-        first = min(given)
-        raise InvalidParams(f"{first} must not be given together with {SESSION}.", first)
+    for name in ALONE:
+        if getattr(wanted, name) != ChatRequest.model_fields[name].default:
+            raise InvalidParams(f"{name} must not be given together with {SESSION}.", name)
     query = wanted.messages[-1].text
     if wanted.messages[-1].role != "user" or not query.strip() or len(query) > LONGEST_QUERY:
         raise InvalidParams(

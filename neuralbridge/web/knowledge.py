@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from aiohttp import BodyPartReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from neuralbridge.errors import BridgeError, DocumentRefused, DocumentTooLarge, InvalidParams, Overloaded
 from neuralbridge.protocol import knowledge
@@ -40,7 +41,8 @@ def add_knowledge_routes(app: web.Application) -> None:
 
     app.on_cleanup.append(end_thread)
     for method, path, handler in KNOWLEDGE:
-        app.router.add_route(method, f"/api/knowledge/{path}", answered(handler))
+        pattern = path.replace("{id}", "{id:[^/]+}")  # aiohttp's own leaves out those with braces
+        app.router.add_route(method, f"/api/knowledge/{pattern}", answered(handler))
 
 
 async def ingest(request: web.Request) -> web.Response:
@@ -85,8 +87,13 @@ async def upload(request: web.Request) -> web.Response:
                 if isinstance(error, Overloaded | DocumentTooLarge):
                     break  # what else it brings is not read
             fields = {}
-    except (ValueError, AssertionError) as error:  # aiohttp's words for a body that is not multipart
-        raise InvalidParams(f"The body is not multipart/form-data as it should be: {str(error)[:100]}.") from error
+    except (
+        ValueError,
+        AssertionError,
+        HttpProcessingError,
+    ) as error:  # aiohttp's words for a body that is not multipart
+        said = " ".join(str(error).split())[:100]
+        raise InvalidParams(f"The body is not multipart/form-data as it should be: {said}.") from error
     if not jobs:
         raise failure or InvalidParams("The request has no file in it.")
     return rendered(knowledge.Accepted(success=not refused, jobs=jobs, refused=refused), 202)

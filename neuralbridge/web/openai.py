@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from neuralbridge.catalog.names import Target
 from neuralbridge.errors import BridgeError, InvalidParams, ModelNotFound, Overloaded, PromptTooLong, SchemaRefused
 from neuralbridge.protocol.failure import describe
-from neuralbridge.protocol.openai import MAX_INPUTS, EmbeddingsRequest, Received, read, unsupported
+from neuralbridge.protocol.openai import MAX_INPUTS, EmbeddingsRequest, Received, ResolveRequest, read, unsupported
 from neuralbridge.protocol.openai_replies import (
     Embedding,
     Embeddings,
@@ -21,6 +21,7 @@ from neuralbridge.protocol.openai_replies import (
     ErrorReply,
     ModelCard,
     ModelList,
+    Resolved,
 )
 from neuralbridge.retrieval.arrays import Matrix
 from neuralbridge.web.json_api import read_json
@@ -76,11 +77,17 @@ async def preflight(request: web.Request) -> web.Response:
 
 
 async def nothing_here(request: web.Request) -> web.Response:
-    body = error_body("not_found", f"There is nothing at {request.method} {request.path[:100]}.", 404)
-    return told(ErrorReply(error=body), 404)
+    """404, or 405 where there is something for other methods."""
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        found, methods = await resource.resolve(request)
+        allowed |= methods if found is None else set()
+    status = 405 if allowed else 404
+    body = error_body("not_found", f"There is nothing at {request.method} {request.path[:100]}.", status)
+    return told(ErrorReply(error=body), status, {"Allow": ", ".join(sorted(allowed))} if allowed else {})
 
 
-def refused(error: BridgeError) -> web.Response:
+def refused(error: Exception) -> web.Response:
     status = status_of(error)
     headers = {}
     if isinstance(error, Overloaded):
@@ -146,11 +153,9 @@ async def model(request: web.Request) -> web.Response:
 
 async def resolve(request: web.Request) -> web.Response:
     """Why a name leads where it does."""
-    name, kind = request.query.get("model"), request.query.get("kind", "chat")
-    if not name or kind not in ("chat", "embedding"):
-        raise InvalidParams("model must be a name to resolve, and kind chat or embedding: ?model=gpt-4.", "model")
-    found = request.app[SERVICES].names.explain(name, "embedding" if kind == "embedding" else "chat")
-    return web.json_response(asdict(found), headers={hdrs.CACHE_CONTROL: "no-store"})
+    wanted = read(ResolveRequest, dict(request.query))
+    found = request.app[SERVICES].names.explain(wanted.model, wanted.kind)
+    return web.json_response(text=Resolved(**asdict(found)).model_dump_json(), headers={hdrs.CACHE_CONTROL: "no-store"})
 
 
 def card(services: Services, name: str, served: str) -> ModelCard:

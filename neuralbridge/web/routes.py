@@ -15,6 +15,7 @@ from neuralbridge.web.conversations import add_conversation_routes
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.knowledge import add_knowledge_routes
 from neuralbridge.web.longpoll import POLL_SESSIONS, PollSessions, longpoll
+from neuralbridge.web.openai import refused
 from neuralbridge.web.proxy import STARTED, add_proxy_routes, components
 from neuralbridge.web.v1 import add_openai_routes
 from neuralbridge.web.websocket import SOCKETS, close_sockets, websocket
@@ -97,8 +98,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except web.HTTPException:
         raise
-    except Exception:
+    except Exception as error:
         logger.exception("a request failed", extra={"path": request.path[:200]})
+        if request.path.startswith("/v1/"):
+            return refused(error)
         return web.Response(status=500, text="internal error\n")
 
 

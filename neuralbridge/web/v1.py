@@ -18,7 +18,7 @@ from neuralbridge.web.openai import (
 V1: tuple[tuple[str, str, Handler], ...] = (
     (hdrs.METH_GET, "models", models),
     (hdrs.METH_GET, "models/resolve", resolve),
-    (hdrs.METH_GET, "models/{name:.+}", model),
+    (hdrs.METH_GET, "models/{name:(?s:.+)}", model),
     (hdrs.METH_POST, "chat/completions", chat),
     (hdrs.METH_POST, "completions", text),
     (hdrs.METH_POST, "embeddings", embeddings),
@@ -28,6 +28,6 @@ V1: tuple[tuple[str, str, Handler], ...] = (
 def add_openai_routes(app: web.Application) -> None:
     for method, path, handler in V1:
         app.router.add_route(method, f"/v1/{path}", openai(handler))
-    app.router.add_route(hdrs.METH_OPTIONS, "/v1/{path:.*}", preflight)
-    app.router.add_route(hdrs.METH_ANY, "/v1/{path:.*}", openai(nothing_here))
+    app.router.add_route(hdrs.METH_OPTIONS, "/v1/{path:(?s:.*)}", preflight)
+    app.router.add_route(hdrs.METH_ANY, "/v1/{path:(?s:.*)}", openai(nothing_here))
     app.on_response_prepare.append(allow_origin)

@@ -1,21 +1,25 @@
-"""Programs under Node that use the official clients, and servers that can go and come back on the same port."""
+"""What the clients meet: programs under Node, servers that can go and come back, and one with the real models."""
 
 import asyncio
 import json
+import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp.test_utils import TestServer, unused_port
 
 from neuralbridge.app import build_app
 from neuralbridge.config import Config
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.web.keys import SERVICES
-from tests.conftest import SETTINGS
-from tests.fakes import FakeRunner
+from tests.conftest import SETTINGS, Serve, Served
+from tests.fakes import TOOLS_TEMPLATE, FakeRunner
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -109,3 +113,36 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     place = Place(tmp_path / "data")
     yield place
     await place.close()
+
+
+@pytest.fixture
+async def with_tools(serve: Serve) -> Served:
+    """A server whose model knows tools."""
+    runner = FakeRunner()
+    runner.chat_template = TOOLS_TEMPLATE
+    return await serve(runner=runner)
+
+
+@pytest.fixture(scope="session")
+def real_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The url of a server of its own with the real default model and the real embedder: one for all tests."""
+    folder = tmp_path_factory.mktemp("real")
+    settings = {
+        "version": 1,
+        "data_dir": str(folder / "data"),
+        "models": {"smollm2-135m": {"path": str(ROOT / "models" / "smollm2-135m-instruct-q4_1.gguf")}},
+        "model_list": [
+            {"model_name": "gpt-4*", "use": "smollm2-135m"},
+            {"model_name": "text-embedding-*", "use": "embedder"},
+        ],
+        "routing": {"default": "smollm2-135m"},
+        "documents": {"embedder": str(ROOT / "models" / "all-minilm-l6-v2")},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "neuralbridge", "serve", "--port", "0", "--config", str(folder / "config.yaml")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = re.fullmatch(r"listening on (http://\S+)\n", process.stdout.readline())
+        assert found, "the server with the real models did not start"
+        yield found[1]
+        process.terminate()

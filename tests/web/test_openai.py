@@ -16,19 +16,13 @@ from neuralbridge.errors import ModelUnusable
 from neuralbridge.store.conversations import Conversation
 from neuralbridge.web.keys import SERVICES
 from tests.conftest import Serve, Served
-from tests.fakes import LOGPROB, FakeEmbedder, FakeRunner
+from tests.fakes import LOGPROB, TOOLS_TEMPLATE, FakeEmbedder, FakeRunner
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 HELLO = [{"role": "user", "content": "hello"}]
 PUMP = "The warranty of the XK-204 pump lasts 27 months."
 QUESTION = "How long is the warranty of the XK-204 pump?"
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
-TEMPLATE = (  # in the style of models that know tools
-    "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}<tool_call> marks a call"
-    "<|im_end|>\n{% endif %}{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content }}"
-    "{% for call in message.tool_calls or [] %}<tool_call>{{ call.function | tojson }}</tool_call>{% endfor %}"
-    "{{ '<|im_end|>\n' }}{% endfor %}{{ '<|im_start|>assistant\n' }}"
-)
 
 
 @asynccontextmanager
@@ -236,7 +230,7 @@ async def test_an_engine_that_fails_ends_a_stream_with_the_error(serve: Serve) -
 @pytest.fixture
 async def with_tools(serve: Serve) -> Served:
     runner = FakeRunner()
-    runner.chat_template = TEMPLATE
+    runner.chat_template = TOOLS_TEMPLATE
     return await serve(runner=runner)
 
 

@@ -124,7 +124,7 @@ class Completions:
             return self._refuse(target, messages[-1].content, evidence, wish)
 
         def build(model: LocalModel) -> Awaitable[Prompt]:
-            return model.prompts.given(messages, tools, evidence.passages)
+            return model.prompts.given(messages, tools, evidence.passages, wish.structured)
 
         reply = await self._begin(target, wish, tools, evidence, build)
         if wish.choices == 1 and not tools:

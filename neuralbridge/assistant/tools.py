@@ -25,6 +25,7 @@ class Tools:
 
     functions: tuple[dict[str, Any], ...] = ()
     choice: Choice | str = "auto"
+    parallel: bool = True  # several may be called at once
 
     def __bool__(self) -> bool:
         return bool(self.functions) and self.choice != "none"
@@ -104,7 +105,7 @@ class CallReader:
     def feed(self, text: str) -> str:
         """The text that can be shown; from where a call may have begun, it is held back."""
         self._text += text
-        if self._tools.forced or (not self._marks and self._may_be_call()):
+        if self._tools.forced or self._may_be_call():  # also without the marks: small models forget them
             return ""
         if not self._marks:
             return self._release(len(self._text))
@@ -114,7 +115,7 @@ class CallReader:
     def finish(self) -> str:
         """What was held back and is no call; then `calls` are complete."""
         held, self._text = self._text, ""
-        if self._tools.forced or not self._marks:
+        if self._tools.forced or not self._marks or OPENING not in held:
             call = read_call(held, self._tools)
             self.calls = [call] if call else []
             return "" if call else held
@@ -123,7 +124,7 @@ class CallReader:
             before, _, after = held.partition(OPENING)
             written, behind = divided(after)
             call = read_call(written, self._tools)
-            if call:
+            if call and (self._tools.parallel or not self.calls):
                 self.calls.append(call)
             rest, held = (rest + before, behind) if call else (rest + before + OPENING, after)
         rest += held

@@ -30,6 +30,7 @@ MAX_INPUTS = 2_048  # texts of one embeddings request, as OpenAI has it
 MAX_PARTS = 2_000  # of one message
 MAX_BIASES = 1_024
 MAX_DEPTH = 64  # of a schema: everything that reads it goes down into it
+ANY = ("seed", "max_tokens", "max_completion_tokens", "top_k")
 UNSUPPORTED = (  # fields of OpenAI's API that would change the answer there, and do not here
     *("audio", "best_of", "function_call", "functions", "modalities", "moderation", "prediction", "reasoning_effort"),
     *("service_tier", "store", "verbosity", "web_search_options"),
@@ -193,6 +194,14 @@ class Choosing(Params, Body):
     """What chat and text completions have in common: which model, how its words are chosen, and in what form."""
 
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def less_than_none_is_absent(cls, value: object) -> object:
+        """Clients of llama.cpp write -1 for "as you like"."""
+        if not isinstance(value, dict):
+            return value
+        return {k: v for k, v in value.items() if k not in ANY or v != -1 or isinstance(v, bool | float)}
 
     model: str | None = Field(None, max_length=10_000, description="a model name")
     stream: bool = Field(False, description="true or false")

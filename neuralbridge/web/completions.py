@@ -104,7 +104,7 @@ def tools_of(wanted: ChatRequest) -> Tools:
         return NO_TOOLS
     if choice not in ("none", "auto", "required", *names) or not functions:
         raise InvalidParams(f"tool_choice must be a function of tools, not {choice[:60]!r}.", "tool_choice")
-    return Tools(functions, choice)
+    return Tools(functions, choice, wanted.parallel_tool_calls)
 
 
 # At once

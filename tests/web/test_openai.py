@@ -595,3 +595,8 @@ async def test_a_prompt_that_does_not_fit_goes_to_a_model_with_more_room(serve: 
     assert (told["response"], told["metadata"]["model_used"]) == ("roomy", "large")
     status, error = await post(served, CHAT, {"model": "small", "messages": [{"role": "user", "content": "x" * 9_000}]})
     assert (status, error["error"]["code"]) == (400, "context_length_exceeded")
+
+
+@pytest.mark.parametrize("name", ["seed", "max_tokens", "max_completion_tokens", "top_k"])
+async def test_minus_one_leaves_a_parameter_to_the_server(served: Served, name: str) -> None:
+    assert (await chat(served, **{name: -1}))["choices"][0]["message"]["content"] == "You asked: hello"

@@ -79,14 +79,16 @@ class Constraint:
         self._number.feed(self._tokens.tokens[token])
 
     def _shortened(self, allowed: bytes) -> bytes:
-        """Let a number end. Where the schema wants more of it, no zeros: above 0.1, they lead nowhere."""
-        for unwanted in (self._tokens.digits, self._tokens.zeros):
-            shorter = bytearray(allowed)
-            for token in unwanted:
-                shorter[token] = 0
-            if any(shorter):
-                return bytes(shorter)
-        return allowed
+        """Let a number end. Where the schema wants more of it, let it go where it can end: zeros make no multiple."""
+        without = self._tokens.without_digits(allowed)
+        if any(without):
+            return without
+        last = {token for token in self._tokens.single_digits if allowed[token] and self._may_end_after(token)}
+        return bytes(may if token in last else 0 for token, may in enumerate(allowed)) if last else allowed
+
+    def _may_end_after(self, token: int) -> bool:
+        ahead = self._matcher.deep_copy()
+        return ahead.consume_token(token) and any(self._tokens.without_digits(ahead.compute_logit_bias()))
 
     def _do(self, step: Callable[[], T]) -> T:
         try:
@@ -155,12 +157,18 @@ class Tokens:
         # Control tokens stand for no text, and no text is to become one
         self.special_token_ids = sorted({*ends, *(token for token, piece in enumerate(self.tokens) if not piece)})
         self.digits = [token for token, piece in enumerate(self.tokens) if piece[:1].isdigit()]
-        self.zeros = [token for token in self.digits if self.tokens[token][:1] == b"0"]
+        self.single_digits = [token for token in self.digits if len(self.tokens[token]) == 1]
         self._by_bytes = {piece: token for token, piece in enumerate(self.tokens) if piece}
         self._longest = max(map(len, self._by_bytes), default=0)
         self._tokenizer = LLTokenizer(
             TokenizerWrapper(self), n_vocab=vocabulary.size, eos_token=ends, slices=LLTokenizer.json_slices()
         )
+
+    def without_digits(self, allowed: bytes) -> bytes:
+        shorter = bytearray(allowed)
+        for token in self.digits:
+            shorter[token] = 0
+        return bytes(shorter)
 
     def matcher(self, schema: Schema) -> LLMatcher:
         """At the beginning of what conforms to a schema. Raises SchemaRefused."""

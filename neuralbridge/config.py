@@ -270,16 +270,16 @@ class Config(Section):
         return value
 
     @model_validator(mode="after")
-    def each_file_once(self) -> "Config":
-        first: dict[str, str] = {}
+    def each_load_once(self) -> "Config":
+        first: dict[tuple[str, int, int], str] = {}
         for key, model in self.models.items():
             if key == EMBEDDER:
                 raise Contradiction(("models", key), key, "another name: this one is the model of documents.embedder")
-            path = normpath(model.path)
-            if path in first:
-                other = f"another file than models.{first[path]}: names of model_list give one model many settings"
+            load = (normpath(model.path), model.n_ctx, model.parallel)
+            if load in first:
+                other = f"another file than models.{first[load]}: names of model_list give one model many settings"
                 raise Contradiction(("models", key, "path"), model.path, other)
-            first[path] = key
+            first[load] = key
         return self
 
     @model_validator(mode="after")

@@ -281,6 +281,11 @@ def test_a_name_that_leads_nowhere_is_refused_with_its_place(tmp_path: Path, rig
     assert refusal(path) == f"{path}:{said}"
 
 
+def test_a_file_may_be_loaded_twice_where_that_makes_a_difference(tmp_path: Path) -> None:
+    text = NAMES.replace("path: b.gguf", "path: a.gguf, n_ctx: 512")
+    assert read_config(written(tmp_path, text)).models["b"].n_ctx == 512
+
+
 def test_names_may_lead_over_four_steps_in_any_order_and_in_litellms_words(tmp_path: Path) -> None:
     chain = """\
   - {model_name: p, litellm_params: {model: q}}

@@ -29,7 +29,7 @@ async def server(folder: Path, **sections: Any) -> AsyncIterator[str]:
     settings = {
         "version": 1,
         "data_dir": str(folder / "data"),
-        "models": {"small": {"path": str(MODEL)}, "large": {"path": str(MODEL)}},
+        "models": {"small": {"path": str(MODEL)}, "large": {"path": str(MODEL), "n_ctx": 4096}},
         "routing": {"default": "small"},
         "documents": {"embedder": str(ROOT / "models" / "all-minilm-l6-v2")},
         **sections,

@@ -8,25 +8,27 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from neuralbridge.protocol import answers, knowledge, openai, openai_replies
+from neuralbridge.protocol import answers, conversations, exchange, knowledge, openai, openai_replies, proxy, pushes
 from neuralbridge.protocol.requests import FeedbackRequest
 
 REFERENCE = "#/components/schemas/{model}"
 Model = type[BaseModel]
-PLAIN, EVENTS, METRICS = "text/plain", "text/event-stream", "text/plain; version=0.0.4; charset=utf-8"
+EVENTS, METRICS = "text/event-stream", "text/plain; version=0.0.4; charset=utf-8"
+WRITTEN_OUT = ("application/x-ndjson", "text/markdown")
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What one method at one path takes and gives. `gives` by status: a model, a media type, or None for no body."""
+    """What one method at one path takes and gives. `gives` by status: a model, media types, or None for no body."""
 
     method: str
     path: str
     says: str
-    gives: dict[int, Model | str | None]
+    gives: dict[int, Model | tuple[str, ...] | None]
     takes: Model | None = None  # as JSON in the body
     query: Model | None = None
     files: bool = False  # or multipart/form-data instead
+    file: bool = False  # the body is a file, or multipart/form-data with one
     stream: bool = False  # or server-sent events instead
     errors: tuple[int, ...] = ()
     refusal: Model = knowledge.Refusal
@@ -37,6 +39,14 @@ def v1(method: str, path: str, says: str, gives: Model, takes: Model | None = No
     errors = (400, 403, 404, 413, 500, 503) if takes else (400, 403, 404)
     reply = openai_replies.ErrorReply
     return Operation(method, f"/v1/{path}", says, {200: gives}, takes, errors=errors, refusal=reply, **more)
+
+
+def original(
+    method: str, path: str, says: str, gives: Model | tuple[str, ...] | None, takes: Model | None = None, **more: Any
+) -> Operation:
+    """Of the original's HTTP API, which tells errors in its own way."""
+    status = 200 if gives is not None else 204
+    return Operation(method, path, says, {status: gives}, takes, refusal=proxy.Refused, **more)
 
 
 SESSION = {"x-neuralbridge-session": "Continues a conversation that the server keeps; its name."}
@@ -130,8 +140,69 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("GET", "/api/cache/stats", "Answers that are kept.", {200: answers.CacheStats}),
     Operation("DELETE", "/api/cache", "Forget kept answers.", {200: answers.Cleared}, errors=(403,)),
-    Operation("GET", "/api/proxy/health", "How the server is.", {200: answers.Health}),
-    Operation("GET", "/metrics", "For Prometheus.", {200: METRICS}),
+    Operation("GET", "/api/proxy/health", "How the server is.", {200: proxy.Health}),
+    original(
+        "POST",
+        "/api/proxy/query",
+        "A question, answered at once in its conversation.",
+        proxy.QueryAnswered,
+        proxy.ProxyQuery,
+        errors=(400, 403, 404, 413, 429, 500, 503),
+    ),
+    original("GET", "/api/proxy/stats", "Figures since the start.", proxy.Stats),
+    original(
+        "GET",
+        "/api/conversations",
+        "The conversations, or those in which something was said.",
+        conversations.ConversationList,
+        query=conversations.ListRequest,
+        errors=(400,),
+    ),
+    original(
+        "GET",
+        "/api/conversations/export",
+        "All conversations as one file.",
+        WRITTEN_OUT,
+        query=conversations.ExportRequest,
+        errors=(400,),
+    ),
+    original(
+        "POST",
+        "/api/conversations/import",
+        "Take in conversations of ours, or of ChatGPT's export.",
+        exchange.ImportReport,
+        file=True,
+        errors=(400, 403, 413, 429),
+    ),
+    original(
+        "GET", "/api/conversations/{session_id}", "A conversation.", conversations.ConversationEntry, errors=(404,)
+    ),
+    original(
+        "PATCH",
+        "/api/conversations/{session_id}",
+        "Rename or pin a conversation.",
+        conversations.ConversationEntry,
+        conversations.ConversationEdit,
+        errors=(400, 403, 404, 413),
+    ),
+    original("DELETE", "/api/conversations/{session_id}", "Forget a conversation.", None, errors=(403, 404)),
+    original(
+        "GET",
+        "/api/conversations/{session_id}/history",
+        "What was said in a conversation.",
+        pushes.History,
+        query=conversations.HistoryPage,
+        errors=(400, 404),
+    ),
+    original(
+        "GET",
+        "/api/conversations/{session_id}/export",
+        "A conversation as a file.",
+        WRITTEN_OUT,
+        query=conversations.ExportRequest,
+        errors=(400, 404),
+    ),
+    Operation("GET", "/metrics", "For Prometheus.", {200: (METRICS,)}),
 )
 
 
@@ -186,9 +257,14 @@ def described(operation: Operation) -> dict[str, Any]:
         if operation.files:
             content["multipart/form-data"] = {"schema": FILES}
         told["requestBody"] = {"required": True, "content": content}
+    if operation.file:
+        content = {"multipart/form-data": {"schema": A_FILE}, "application/octet-stream": {"schema": BINARY}}
+        told["requestBody"] = {"required": True, "content": content}
     return told
 
 
+BINARY = {"type": "string", "format": "binary"}
+A_FILE = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
 FILES = {
     "type": "object",
     "properties": {
@@ -204,11 +280,12 @@ def reference(model: Model) -> dict[str, str]:
     return {"$ref": REFERENCE.format(model=model.__name__)}
 
 
-def given(body: Model | str | None, stream: bool) -> dict[str, Any]:
+def given(body: Model | tuple[str, ...] | None, stream: bool) -> dict[str, Any]:
     if body is None:
         return {"description": "Done."}
-    if isinstance(body, str):
-        return {"description": "As it says.", "content": {body.partition(";")[0]: {"schema": {"type": "string"}}}}
+    if isinstance(body, tuple):
+        kinds = {kind.partition(";")[0]: {"schema": {"type": "string"}} for kind in body}
+        return {"description": "As it says.", "content": kinds}
     content: dict[str, Any] = {"application/json": {"schema": reference(body)}}
     if stream:
         content[EVENTS] = {"schema": {"type": "string"}}

@@ -69,6 +69,27 @@ class Components(BaseModel):
     cache: Component
 
 
+class ConfigState(BaseModel):
+    """Of the configuration's file as it is now."""
+
+    error: str | None = Field(description="what is wrong with it, with line and column")
+    pending: list[str] = Field(description="the settings in it that wait for a restart")
+
+
+class Health(BaseModel):
+    """`GET /api/proxy/health`."""
+
+    status: Literal["ok", "loading"]
+    version: str
+    uptime_seconds: float
+    models: list[str]
+    answers_under_way: int
+    sockets: int
+    outgoing_connections: int = Field(description="attempts to leave this machine, since the start")
+    config: ConfigState
+    components: Components
+
+
 class QuestionCounts(BaseModel):
     total: int
     by_source: dict[str, int] = Field(description="of answers: llm, rag, cache")

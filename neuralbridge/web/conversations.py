@@ -13,7 +13,16 @@ from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.store.conversations import Conversation
 from neuralbridge.store.history import Listed
 from neuralbridge.web.channel import history_message
-from neuralbridge.web.json_api import CHUNK_BYTES, JSON_BYTES, Handler, answered, read_body, read_json, rendered
+from neuralbridge.web.json_api import (
+    CHUNK_BYTES,
+    JSON_BYTES,
+    Handler,
+    answered,
+    multipart,
+    read_body,
+    read_json,
+    rendered,
+)
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.proxy import refused
 
@@ -97,14 +106,16 @@ async def take_in(request: web.Request) -> web.Response:
     if importing.locked():
         raise Overloaded("Conversations are being imported already; one file at a time.", IMPORT_RETRY_MS)
     async with importing:
-        multipart = request.content_type == "multipart/form-data"
-        content = await (read_file(request) if multipart else read_body(request, IMPORT_BYTES))
+        form = request.content_type == "multipart/form-data"
+        content = await (read_file(request) if form else read_body(request, IMPORT_BYTES))
+        if not content:
+            raise InvalidParams("The file is empty.")
         return rendered(await request.app[SERVICES].transfer.take_in(LOCAL, content))
 
 
 async def read_file(request: web.Request) -> bytearray:
     """The first file of a form. Raises InvalidParams and DocumentTooLarge."""
-    try:
+    with multipart():
         async for part in await request.multipart():
             if isinstance(part, BodyPartReader) and part.filename is not None:
                 content = bytearray()
@@ -113,8 +124,6 @@ async def read_file(request: web.Request) -> bytearray:
                     if len(content) > IMPORT_BYTES:
                         raise DocumentTooLarge(f"The file has more than {IMPORT_BYTES:,} bytes.")
                 return content
-    except (ValueError, AssertionError) as error:  # aiohttp's words for a body that is not multipart
-        raise InvalidParams(f"The body is not multipart/form-data as it should be: {str(error)[:100]}.") from error
     raise InvalidParams("The request has no file in it.")
 
 

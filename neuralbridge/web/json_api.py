@@ -2,9 +2,11 @@
 
 import functools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel
 
 from neuralbridge.errors import BridgeError, DocumentTooLarge, InvalidParams, Overloaded
@@ -75,6 +77,16 @@ async def read_body(request: web.Request, limit: int) -> bytearray:
         if len(body) > limit:
             raise DocumentTooLarge(f"The body has more than {limit:,} bytes.")
     return body
+
+
+@contextmanager
+def multipart() -> Iterator[None]:
+    """Within, a form is read. Raises InvalidParams for a body that is none."""
+    try:
+        yield
+    except (ValueError, AssertionError, HttpProcessingError) as error:  # aiohttp's words for it
+        said = " ".join(str(error).split())[:100]
+        raise InvalidParams(f"The body is not multipart/form-data as it should be: {said}.") from error
 
 
 def refuse_constant(name: str) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from aiohttp import BodyPartReader, hdrs, web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from neuralbridge.errors import BridgeError, DocumentRefused, DocumentTooLarge, InvalidParams, Overloaded
 from neuralbridge.protocol import knowledge
@@ -23,7 +22,7 @@ from neuralbridge.retrieval.ingestion import Content, File
 from neuralbridge.retrieval.jobs import Job
 from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.retrieval.search import Found
-from neuralbridge.web.json_api import CHUNK_BYTES, JSON_BYTES, Handler, answered, read_json, rendered
+from neuralbridge.web.json_api import CHUNK_BYTES, JSON_BYTES, Handler, answered, multipart, read_json, rendered
 from neuralbridge.web.keys import SERVICES
 
 FIELD_BYTES = 16 * 1024
@@ -68,7 +67,7 @@ async def upload(request: web.Request) -> web.Response:
     refused: list[str] = []
     failure: BridgeError | None = None
     fields: dict[str, str] = {}
-    try:
+    with multipart():
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
                 raise InvalidParams("A multipart body inside of another is not read.")
@@ -87,13 +86,6 @@ async def upload(request: web.Request) -> web.Response:
                 if isinstance(error, Overloaded | DocumentTooLarge):
                     break  # what else it brings is not read
             fields = {}
-    except (
-        ValueError,
-        AssertionError,
-        HttpProcessingError,
-    ) as error:  # aiohttp's words for a body that is not multipart
-        said = " ".join(str(error).split())[:100]
-        raise InvalidParams(f"The body is not multipart/form-data as it should be: {said}.") from error
     if not jobs:
         raise failure or InvalidParams("The request has no file in it.")
     return rendered(knowledge.Accepted(success=not refused, jobs=jobs, refused=refused), 202)

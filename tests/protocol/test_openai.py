@@ -247,7 +247,7 @@ WRONG_CHAT: list[tuple[dict[str, Any], str, str]] = [
     ({"top_p": 0}, "top_p", "a number above 0, up to 1, not 0"),
     ({"frequency_penalty": -2.1}, "frequency_penalty", "a number from -2 to 2"),
     ({"presence_penalty": float("inf")}, "presence_penalty", "a number from -2 to 2, not inf"),
-    ({"seed": -1}, "seed", "a whole number from 0 to 4,294,967,294, not -1"),
+    ({"seed": -2}, "seed", "a whole number from 0 to 4,294,967,294, not -2"),
     ({"max_tokens": 0}, "max_tokens", "a whole number from 1 to 1,000,000, not 0"),
     ({"max_completion_tokens": 0}, "max_completion_tokens", "a whole number from 1 to 1,000,000, not 0"),
     ({"stop": 5}, "stop", "a text, or a list of up to 8 texts, of 1 to 64 characters each, not 5"),

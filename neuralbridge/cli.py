@@ -356,8 +356,9 @@ def models_list_command(config_path: Path, as_json: bool) -> None:
     """Every listed name, the model behind it, and the rule that says so.
 
     \b
-    neuralbridge models list
-    neuralbridge models list --json | jq -r .name
+    Examples:
+      neuralbridge models list
+      neuralbridge models list --json | jq -r .name
     """
     from neuralbridge.catalog.names import Names
 
@@ -377,8 +378,9 @@ def models_resolve_command(name: str, config_path: Path, kind: Literal["chat", "
     """Tell which model answers to NAME, by which rule, and with which settings.
 
     \b
-    neuralbridge models resolve gpt-4o-2024-08-06
-    neuralbridge models resolve text-embedding-3-small --kind embedding --json
+    Examples:
+      neuralbridge models resolve gpt-4o-2024-08-06
+      neuralbridge models resolve text-embedding-3-small --kind embedding --json
     """
     from neuralbridge.catalog.names import Names
 
@@ -407,8 +409,9 @@ def import_config_command(file: Path, config_path: Path, out: Path | None) -> No
     configuration answer.
 
     \b
-    neuralbridge import-config litellm.yaml --out mine.yaml
-    neuralbridge serve --config mine.yaml
+    Examples:
+      neuralbridge import-config litellm.yaml --out mine.yaml
+      neuralbridge serve --config mine.yaml
     """
     from neuralbridge.catalog.import_config import import_config
 

@@ -226,5 +226,5 @@ def at_pointer(schema: Schema, place: str) -> object:
 
 def significant(number: float) -> int:
     """A number without its decimal point and the zeros at its end: 0.05 and 50 are 5."""
-    digits = format(number, "f") if isinstance(number, int) else repr(number)
+    digits = repr(number)
     return int(digits.partition("e")[0].replace(".", "").strip("0-") or 0)

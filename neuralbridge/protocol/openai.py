@@ -26,6 +26,7 @@ from neuralbridge.types import Params, Retrieval
 MAX_CHOICES = 8
 MAX_MESSAGES = 2_000
 MAX_TOOLS = 128
+LONGEST_ID = 1_000  # characters: some servers put more than a number into the id of a call
 MAX_INPUTS = 2_048  # texts of one embeddings request, as OpenAI has it
 MAX_PARTS = 2_000  # of one message
 MAX_BIASES = 1_024
@@ -126,7 +127,7 @@ class CalledFunction(Body):
 class ToolCall(Body):
     """A call that the assistant made earlier."""
 
-    id: str = ""
+    id: str = Field("", max_length=LONGEST_ID)
     type: Literal["function"] = "function"
     function: CalledFunction
 
@@ -137,7 +138,7 @@ class Message(Body):
         "", description="a text, or a list of parts with a type"
     )
     tool_calls: list[ToolCall] = Field([], max_length=MAX_TOOLS, fail_fast=True)
-    tool_call_id: str | None = None
+    tool_call_id: str | None = Field(None, max_length=LONGEST_ID)
 
     @property
     def text(self) -> str:

@@ -288,7 +288,7 @@ def given(body: Model | tuple[str, ...] | None, stream: bool) -> dict[str, Any]:
         return {"description": "As it says.", "content": kinds}
     content: dict[str, Any] = {"application/json": {"schema": reference(body)}}
     if stream:
-        content[EVENTS] = {"schema": {"type": "string"}}
+        content[EVENTS] = {"schema": {"description": "The data of each event is JSON, but for the last: [DONE]."}}
     return {"description": (body.__doc__ or "As it says.").strip().partition("\n")[0], "content": content}
 
 

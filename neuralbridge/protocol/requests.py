@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neuralbridge.errors import InvalidParams, InvalidQuery, QueryTooLong
-from neuralbridge.protocol.frames import Json
+from neuralbridge.protocol.frames import Json, has_lone_surrogate
 from neuralbridge.types import Params, Retrieval
 
 LONGEST_QUERY = 32_000  # characters
@@ -86,6 +86,8 @@ def check_query(payload: Json) -> Json:
     query = payload.get("query")
     if not isinstance(query, str) or not query.strip():
         raise InvalidQuery("The query must be a text that is not blank.")
+    if has_lone_surrogate(query):
+        raise InvalidQuery("The query must be a text of whole characters, without half of a surrogate pair.")
     if len(query) > LONGEST_QUERY:
         raise QueryTooLong(f"The query has {len(query):,} characters; at most {LONGEST_QUERY:,} are allowed.")
     return payload

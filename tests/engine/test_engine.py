@@ -109,6 +109,12 @@ async def test_the_queue_is_bounded_and_says_when_to_try_again(engine: Engine, r
     assert (await all_of(engine.generate(prompt("again", runner), Sampling())))[0] == "You asked: again"
 
 
+async def test_a_prompt_without_tokens_is_refused_and_holds_nobody_up(engine: Engine, runner: FakeRunner) -> None:
+    with pytest.raises(InvalidParams, match="must not be empty"):
+        engine.generate([], Sampling())
+    assert (await all_of(engine.generate(prompt("why?", runner), Sampling())))[0] == "You asked: why?"
+
+
 async def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(engine: Engine) -> None:
     with pytest.raises(PromptTooLong, match=r"1,200 tokens; the context holds 1,200"):
         engine.generate([1] * 1200, Sampling())

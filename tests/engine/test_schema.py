@@ -164,7 +164,18 @@ def test_every_day_from_the_year_1000_is_a_day(day: date) -> None:
 
 @pytest.mark.parametrize(
     ("number", "digits"),
-    [(7, 7), (50, 5), (0.05, 5), (1e-7, 1), (2.5e-9, 25), (10_007, 10_007), (0.125, 125), (1e22, 1), (-30, 3)],
+    [
+        (7, 7),
+        (50, 5),
+        (0.05, 5),
+        (1e-7, 1),
+        (2.5e-9, 25),
+        (10_007, 10_007),
+        (0.125, 125),
+        (1e22, 1),
+        (10**400, 1),
+        (-30, 3),
+    ],
 )
 def test_the_significant_digits_of_a_number(number: float, digits: int) -> None:
     assert significant(number) == digits

@@ -231,6 +231,8 @@ WRONG_CHAT: list[tuple[dict[str, Any], str, str]] = [
         "a string with at least 1 character, not ''",
     ),
     (message(tool_call_id=5), "messages[1].tool_call_id", "a text, not 5"),
+    (message(tool_call_id="\ud800"), "messages[1].tool_call_id", "a text of whole characters"),
+    (message(tool_calls=[{**CALLED, "id": "\ud800"}]), "messages[1].tool_calls[0].id", "a text of whole characters"),
     ({"model": 5}, "model", "a model name, not 5"),
     ({"model": "x" * 10_001}, "model", "a model name, not 'xxx"),
     ({"stream": 1}, "stream", "true or false, not 1"),

@@ -106,6 +106,11 @@ async def test_filters_may_stand_in_q_and_in_filter(http: aiohttp.ClientSession)
         assert [hit["source_document"] for hit in hits] == ["old.md"], params
 
 
+async def test_a_search_may_be_as_long_as_it_says(http: aiohttp.ClientSession) -> None:
+    async with http.get(f"{API}/search", params={"q": "ã" * 8_000, "filter": "ã" * 8_000}) as response:
+        assert response.status == 200, await response.text()
+
+
 async def test_explain_says_where_the_expected_passage_was_lost(http: aiohttp.ClientSession) -> None:
     await put(http)
     for query, expect, said in (
@@ -146,12 +151,21 @@ WRONG: list[tuple[str, str, dict[str, Any], int, str, str]] = [
         "invalid_params",
         "no file",
     ),
+    (
+        "post",
+        "ingest",
+        {"data": NO_FILE.replace(b'"x"', b'"\x12"'), "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
+        400,
+        "invalid_params",
+        "multipart",
+    ),
     ("get", "search", {"params": {}}, 400, "invalid_params", "q"),
     ("get", "search", {"params": {"q": "x", "limit": "0"}}, 400, "invalid_params", "limit"),
     ("get", "search", {"params": {"q": "x", "limit": "many"}}, 400, "invalid_params", "limit"),
     ("get", "search", {"params": {"q": "before:yesterday"}}, 400, "invalid_params", "before"),
     ("get", "search", {"params": {"q": "x" * 8001}}, 400, "invalid_params", "q"),
     ("get", "documents", {"params": {"limit": "-1"}}, 400, "invalid_params", "limit"),
+    ("get", "documents/{no}%0Athing", {}, 404, "not_found", "{no}"),
     ("get", "documents/nothing", {}, 404, "not_found", "nothing"),
     ("get", "jobs/nothing", {}, 404, "not_found", "nothing"),
     ("delete", "documents/nothing", {}, 404, "not_found", "nothing"),

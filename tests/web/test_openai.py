@@ -339,6 +339,12 @@ async def test_a_stream_in_a_conversation_has_its_text_and_its_end(served: Serve
     assert parts[-2]["usage"]["completion_tokens"] == len("You asked: hello") + 1
 
 
+async def test_what_a_conversation_cannot_take_may_be_given_where_it_means_nothing(served: Served) -> None:
+    nothing = {"tools": [], "n": 1, "logprobs": False, "logit_bias": {}, "response_format": {"type": "text"}}
+    status, told = await post(served, CHAT, {"messages": HELLO, **nothing}, **{"x-neuralbridge-session": "s"})
+    assert (status, told["choices"][0]["message"]["content"]) == (200, "You asked: hello")
+
+
 @pytest.mark.parametrize(
     ("more", "field"),
     [
@@ -372,6 +378,11 @@ async def test_texts_go_on_without_a_template(serve: Serve) -> None:
     assert told["usage"]["completion_tokens"] == 4 * 3
     parts = await events(served, TEXT, {"prompt": prompt, "echo": True})
     assert (said(parts), parts[-2]["choices"][0]["finish_reason"]) == (f"{prompt}ok", "stop")
+
+
+async def test_an_empty_text_is_refused(served: Served) -> None:
+    status, told = await post(served, TEXT, {"prompt": ["x", ""]})
+    assert (status, told["error"]["param"]) == (400, "prompt")
 
 
 # Embeddings
@@ -513,6 +524,48 @@ async def test_pages_of_other_origins_are_kept_out_and_allowed_ones_let_in(serve
     asked = {"Origin": "app://obsidian.md", "Access-Control-Request-Headers": "authorization,content-type"}
     async with aiohttp.ClientSession(base_url=served.url) as http, http.options(CHAT, headers=asked) as reply:
         assert (reply.status, reply.headers["Access-Control-Allow-Headers"]) == (204, "authorization,content-type")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("DELETE", "models", 405, "GET"),
+        ("GET", "chat/completions", 405, "POST"),
+        ("TRACE", "models/gpt-4", 405, "GET"),
+        ("GET", "nothing", 404, None),
+        ("GET", "no%0Athing", 404, None),
+    ],
+)
+async def test_what_is_not_there_is_told_apart_from_a_wrong_method(
+    served: Served, method: str, path: str, status: int, allowed: str | None
+) -> None:
+    async with aiohttp.ClientSession(base_url=served.url) as http, http.request(method, f"/v1/{path}") as reply:
+        assert (reply.status, reply.headers.get("Allow")) == (status, allowed)
+        assert (await reply.json())["error"]["code"] == "not_found"
+
+
+async def test_a_name_may_be_any_text(served: Served) -> None:
+    async with aiohttp.ClientSession(base_url=served.url) as http:
+        async with http.get("/v1/models/a%2Fb%0Ac") as reply:
+            assert (reply.status, (await reply.json())["id"]) == (200, "a/b\nc")
+        async with http.get("/v1/models/resolve", params={"model": "openai/gpt-4"}) as reply:
+            told = await reply.json()
+    assert (told["requested"], told["served"], told["kind"]) == ("openai/gpt-4", "small", "chat")
+
+
+@pytest.mark.parametrize(("wrong", "param"), [({}, "model"), ({"model": "x", "kind": "image"}, "kind")])
+async def test_what_cannot_be_resolved_is_named(served: Served, wrong: dict[str, str], param: str) -> None:
+    async with (
+        aiohttp.ClientSession(base_url=served.url) as http,
+        http.get("/v1/models/resolve", params=wrong) as reply,
+    ):
+        assert (reply.status, (await reply.json())["error"]["param"]) == (400, param)
+
+
+async def test_a_mistake_of_ours_is_told_in_openais_shape(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served.server.app[SERVICES].models, "context", None)
+    async with aiohttp.ClientSession(base_url=served.url) as http, http.get("/v1/models") as reply:
+        assert (reply.status, (await reply.json())["error"]["type"]) == (500, "server_error")
 
 
 async def test_metrics_count_what_was_asked(served: Served) -> None:

@@ -19,10 +19,17 @@ from tests.conftest import Served
 METHODS = {"get", "post", "put", "patch", "delete"}
 DOCUMENT = document(__version__)
 FUZZ_SECONDS = 240  # it takes about 20
-CHECKS = (
-    *("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"),
-    *("response_headers_conformance", "negative_data_rejection", "unsupported_method"),
-)
+# What is left out: that every field may have every value beside every other, and that /a and /{name} share no methods.
+# Fields of forms are texts, whatever the fuzzer takes them for.
+SETTINGS = """
+[checks]
+positive_data_acceptance.enabled = false
+allow_header_conformance.enabled = false
+
+[[operations]]
+include-path = ["/api/knowledge/ingest", "/api/conversations/import"]
+checks.negative_data_rejection.enabled = false
+"""
 
 
 def routes(app: web.Application) -> Iterator[tuple[str, str]]:
@@ -57,9 +64,10 @@ async def test_the_server_gives_the_document(served: Served) -> None:
 
 
 async def test_a_fuzzer_finds_what_the_document_says(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "schemathesis.toml").write_text(SETTINGS)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json"),
-        *("--phases", "coverage,fuzzing", "--max-examples", "8", "--checks", ",".join(CHECKS)),
+        *("--phases", "coverage,fuzzing", "--max-examples", "8"),
         *("--generation-database", "none", "--no-shrink", "--seed", "1", "--no-color"),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,

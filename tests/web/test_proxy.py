@@ -176,7 +176,7 @@ async def test_parameters_reach_the_model(served: Served) -> None:
 @pytest.mark.parametrize(
     ("wrong", "param"),
     [
-        *(({"query": value}, "query") for value in (None, "", " \n", 7, [], {}, "x" * 32_001)),
+        *(({"query": value}, "query") for value in (None, "", " \n", 7, [], {}, "x" * 32_001, "\ud800")),
         *(({"session_id": value}, "session_id") for value in ("", "x" * 256, "a\0b", 7, [], True)),
         *(({"user_id": value}, "user_id") for value in ("x" * 256, 7, [])),
         *(({"model": value}, "model") for value in ("", 7, "x" * 201)),

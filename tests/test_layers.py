@@ -149,7 +149,7 @@ ONLY_IN: dict[str, set[str]] = {
     "subprocess": {"engine.probe", "catalog.fetch", "retrieval.reading"},
     "threading": {"engine.worker", "terminal.chat", "retrieval.embedder_child", "retrieval.reading"},
     "time": {"assistant", "engine.engine", "engine.worker", "web", "catalog.download", "retrieval"},
-    "urllib": {"catalog.fetch", "catalog.download", "protocol.handshake", "retrieval.readers", "web.openai"},
+    "urllib": {"catalog.fetch", "catalog.download", "protocol.handshake", "retrieval.readers", "web.v1.doors"},
     "uuid": {"store.conversations", "assistant.answers", "assistant.tools", "retrieval.jobs", "web", "terminal.talk"},
     "yaml": {"config", "yaml_file", "catalog.weights", "catalog.import_config"},
 }

@@ -15,9 +15,9 @@ from neuralbridge.web.conversations import add_conversation_routes
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.knowledge import add_knowledge_routes
 from neuralbridge.web.longpoll import POLL_SESSIONS, PollSessions, longpoll
-from neuralbridge.web.openai import refused
 from neuralbridge.web.proxy import STARTED, add_proxy_routes, components
-from neuralbridge.web.v1 import add_openai_routes
+from neuralbridge.web.v1.doors import refused
+from neuralbridge.web.v1.routes import add_openai_routes
 from neuralbridge.web.websocket import SOCKETS, close_sockets, websocket
 
 logger = logging.getLogger(__name__)

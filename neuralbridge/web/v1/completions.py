@@ -12,11 +12,11 @@ from neuralbridge.errors import EngineFailed, InvalidParams
 from neuralbridge.protocol import openai_replies as replies
 from neuralbridge.protocol.openai import ChatRequest, Choosing, CompletionRequest, Message, NamedTool
 from neuralbridge.types import Call, ChatMessage, Piece
-from neuralbridge.web.conversing import SESSION, converse
 from neuralbridge.web.keys import SERVICES
-from neuralbridge.web.openai import asked, model_headers, told
-from neuralbridge.web.parts import as_told, called, closing_part, confidence_of, logprobs_of, text_logprobs, usage_of
-from neuralbridge.web.streaming import Heading, interleaved, streaming
+from neuralbridge.web.v1.conversing import SESSION, converse
+from neuralbridge.web.v1.doors import asked, model_headers, told
+from neuralbridge.web.v1.parts import as_told, called, closing_part, confidence_of, logprobs_of, text_logprobs, usage_of
+from neuralbridge.web.v1.streaming import Heading, interleaved, streaming
 
 MAX_TEXTS = 32  # of one request
 

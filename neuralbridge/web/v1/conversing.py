@@ -17,9 +17,9 @@ from neuralbridge.protocol.requests import LONGEST_QUERY, LONGEST_SESSION_ID
 from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.store.conversations import Conversation
 from neuralbridge.web.keys import SERVICES
-from neuralbridge.web.openai import model_headers, told
-from neuralbridge.web.parts import as_told, closing_part, confidence_of, usage
-from neuralbridge.web.streaming import Heading, streaming
+from neuralbridge.web.v1.doors import model_headers, told
+from neuralbridge.web.v1.parts import as_told, closing_part, confidence_of, usage
+from neuralbridge.web.v1.streaming import Heading, streaming
 
 SESSION = "x-neuralbridge-session"
 ALONE = ("tools", "response_format", "n", "logprobs", "logit_bias")  # not in a conversation of ours

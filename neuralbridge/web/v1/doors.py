@@ -1,9 +1,7 @@
-"""OpenAI's API at /v1: who may ask, how errors are told, the names of models, and embeddings."""
+"""What all of OpenAI's API has in common: who may ask, how bodies are read, how errors are told."""
 
-import base64
 import functools
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
@@ -12,20 +10,13 @@ from pydantic import BaseModel
 from neuralbridge.catalog.names import Target
 from neuralbridge.errors import BridgeError, InvalidParams, ModelNotFound, Overloaded, PromptTooLong, SchemaRefused
 from neuralbridge.protocol.failure import describe
-from neuralbridge.protocol.openai import MAX_INPUTS, EmbeddingsRequest, Received, ResolveRequest, read, unsupported
+from neuralbridge.protocol.openai import Received, read, unsupported
 from neuralbridge.protocol.openai_replies import (
-    Embedding,
-    Embeddings,
-    EmbeddingUsage,
     ErrorBody,
     ErrorReply,
-    ModelCard,
-    ModelList,
-    Resolved,
 )
-from neuralbridge.retrieval.arrays import Matrix
 from neuralbridge.web.json_api import read_json
-from neuralbridge.web.keys import SERVICES, Services
+from neuralbridge.web.keys import SERVICES
 
 BODY_BYTES = 8 * 1024 * 1024
 BUSY = 503  # what OpenAI's clients try again
@@ -134,63 +125,3 @@ def model_headers(target: Target, served: str) -> dict[str, str]:
         "x-neuralbridge-model-served": quote(served, safe="/:@ "),
         "x-neuralbridge-model-rule": quote(target.rule, safe="/:@ *[]"),
     }
-
-
-# Names
-
-
-async def models(request: web.Request) -> web.Response:
-    services = request.app[SERVICES]
-    cards = [card(services, entry.name, entry.model) for entry in services.names.entries]
-    return told(ModelList(data=cards))
-
-
-async def model(request: web.Request) -> web.Response:
-    services, name = request.app[SERVICES], request.match_info["name"]
-    listed = {entry.name: entry.model for entry in services.names.entries}
-    return told(card(services, name, listed.get(name) or services.names.resolve(name).model))
-
-
-async def resolve(request: web.Request) -> web.Response:
-    """Why a name leads where it does."""
-    wanted = read(ResolveRequest, dict(request.query))
-    found = request.app[SERVICES].names.explain(wanted.model, wanted.kind)
-    return web.json_response(text=Resolved(**asdict(found)).model_dump_json(), headers={hdrs.CACHE_CONTROL: "no-store"})
-
-
-def card(services: Services, name: str, served: str) -> ModelCard:
-    return ModelCard(id=name, created=services.started_at, served=served, context=services.models.context(served))
-
-
-# Embeddings
-
-
-async def embeddings(request: web.Request) -> web.Response:
-    wanted, headers = await asked(request, EmbeddingsRequest)
-    services = request.app[SERVICES]
-    target = services.names.resolve(wanted.model, kind="embedding")
-    texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
-    if not 1 <= len(texts) <= MAX_INPUTS or not all(texts):
-        raise InvalidParams(
-            f"input must be a text that is not empty, or a list of 1 to {MAX_INPUTS:,} of these.", "input"
-        )
-    embedded = await services.library.embed(texts)
-    if wanted.dimensions is not None and wanted.dimensions > embedded.dimensions:
-        raise InvalidParams(f"dimensions must be a whole number from 1 to {embedded.dimensions}.", "dimensions")
-    vectors = embedded.shortened(wanted.dimensions or embedded.dimensions)
-    if embedded.cut:
-        cut = ", ".join(map(str, embedded.cut[:20]))
-        headers["Warning"] = f'299 - "only the first {embedded.limit} tokens were read of input {cut}"'
-    data = [
-        Embedding(index=index, embedding=as_wanted(vector, wanted.encoding_format))
-        for index, vector in enumerate(vectors)
-    ]
-    usage = EmbeddingUsage(prompt_tokens=embedded.tokens, total_tokens=embedded.tokens)
-    answer = Embeddings(data=data, model=target.echo, usage=usage)
-    return told(answer, headers={**headers, **model_headers(target, embedded.model)})
-
-
-def as_wanted(vector: Matrix, encoding: str) -> list[float] | str:
-    if encoding == "base64":
-        return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
-    return [float(value) for value in vector]

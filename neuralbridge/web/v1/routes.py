@@ -2,18 +2,10 @@
 
 from aiohttp import hdrs, web
 
-from neuralbridge.web.completions import chat, text
-from neuralbridge.web.openai import (
-    Handler,
-    allow_origin,
-    embeddings,
-    model,
-    models,
-    nothing_here,
-    openai,
-    preflight,
-    resolve,
-)
+from neuralbridge.web.v1.completions import chat, text
+from neuralbridge.web.v1.doors import Handler, allow_origin, nothing_here, openai, preflight
+from neuralbridge.web.v1.embeddings import embeddings
+from neuralbridge.web.v1.names import model, models, resolve
 
 V1: tuple[tuple[str, str, Handler], ...] = (
     (hdrs.METH_GET, "models", models),

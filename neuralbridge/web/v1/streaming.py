@@ -15,7 +15,7 @@ from neuralbridge.assistant.completions import Choice
 from neuralbridge.errors import BridgeError
 from neuralbridge.protocol.openai_replies import DONE, Chunks, failure
 from neuralbridge.types import Piece
-from neuralbridge.web.openai import as_openai
+from neuralbridge.web.v1.doors import as_openai
 
 STALLED_SECONDS = 60.0  # a reader that takes nothing for so long is given up
 FINGERPRINT = f"neuralbridge-{__version__}"

@@ -15,10 +15,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic.config import JsonDict
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
 from neuralbridge.errors import InvalidParams
 from neuralbridge.types import Params, Retrieval
@@ -85,6 +88,10 @@ Schema = Annotated[dict[str, Any], AfterValidator(readable)]
 Arguments = Annotated[Text, AfterValidator(shallow)]
 
 
+NULL, LESS_THAN_NONE = {"type": "null"}, {"const": -1}
+NOT_EMPTY: JsonDict = {"minLength": 1, "minItems": 1}  # said to clients here, and found where it is read
+
+
 def few(biases: object) -> object:
     """Looks at the number before anybody looks at each: pydantic would complain of every one of a million."""
     if isinstance(biases, dict) and len(biases) > MAX_BIASES:
@@ -105,6 +112,19 @@ class Body(BaseModel):
     @classmethod
     def null_is_absent(cls, value: object) -> object:
         return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The document has what counts as absent, too."""
+        told = handler(core)
+        schema = handler.resolve_ref_schema(told)
+        for name in schema["properties"].keys() - schema.get("required", ()):
+            field = schema["properties"][name]
+            absent = [NULL, LESS_THAN_NONE] if name in ANY else [NULL]
+            schema["properties"][name] = {
+                "anyOf": [field, *(each for each in absent if each not in field.get("anyOf", ()))]
+            }
+        return told
 
 
 class TextPart(Body):
@@ -261,7 +281,7 @@ class CompletionRequest(Choosing):
     """POST /v1/completions: the prompt goes to the model as it stands, special tokens included."""
 
     prompt: Text | Annotated[list[Text], Field(max_length=MAX_INPUTS, fail_fast=True)] = Field(
-        description="a text, or a list of texts"
+        description="a text, or a list of texts", json_schema_extra=NOT_EMPTY
     )
     logprobs: int | None = Field(None, ge=0, le=20, description="a whole number from 0 to 20")
     echo: bool = Field(False, description="true or false")
@@ -273,7 +293,7 @@ class EmbeddingsRequest(Body):
 
     model: str | None = Field(None, max_length=10_000, description="a model name")
     input: Text | Annotated[list[Text], Field(max_length=MAX_INPUTS, fail_fast=True)] = Field(
-        description=f"a text, or a list of up to {MAX_INPUTS:,} texts"
+        description=f"a text, or a list of up to {MAX_INPUTS:,} texts", json_schema_extra=NOT_EMPTY
     )
     encoding_format: Literal["float", "base64"] = Field("float", description='"float" or "base64"')
     dimensions: int | None = Field(None, ge=1, le=65_536, description="a whole number from 1")

@@ -6,7 +6,7 @@ from neuralbridge.engine import probe
 from tests.fakes import FakeEmbedder, FakeRunner
 
 app.llama_runners = lambda config, home: lambda name: FakeRunner()
-app.build_app.__defaults__ = (app.ROOT, FakeEmbedder)
+app.build_app.__defaults__ = (app.ROOT, FakeEmbedder, None)
 ingest.Embedder = FakeEmbedder  # type: ignore[misc,assignment]
 probe.probe = lambda path, mend: None
 

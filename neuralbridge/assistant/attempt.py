@@ -33,7 +33,7 @@ class Attempt:
         self._citations = citations
         self._strength = strength  # of the evidence
         self._certainty = Certainty()
-        self._thinking = Thinking(prompt.thinking)
+        self._thinking = Thinking(prompt.thinking, prompt.verbatim)
         self._finish: Finish | None = None
         self._generation = model.engine.generate(prompt.tokens, sampling)
         cancellation.on_request(self._generation.cancel)

@@ -42,6 +42,7 @@ class Prompt:
     omitted: tuple[Source, ...] = ()
     context: tuple[Source, ...] = ()  # all passages in the prompt, also of earlier questions
     thinking: bool = False  # it ends where the model is to think
+    verbatim: bool = False  # a text to go on with: marks in what follows are text too
 
     @property
     def passages(self) -> int:
@@ -138,7 +139,7 @@ class Prompts:
     async def plain(self, text: str) -> Prompt:
         """A text as the prompt, without a template: it may name control tokens."""
         (tokens,) = await self._engine.tokenize([(text, True)])
-        return Prompt(self._begun(tokens), 0)
+        return Prompt(self._begun(tokens), 0, verbatim=True)
 
     async def _build(
         self,

@@ -9,10 +9,10 @@ OPENING, CLOSING = "<think>", "</think>"
 
 
 class Thinking:
-    """Divides one answer as it grows. `begun`: the prompt has opened the thoughts already."""
+    """Divides one answer as it grows. `begun`: the prompt has opened the thoughts already; `none`: it can have none."""
 
-    def __init__(self, begun: bool = False) -> None:
-        self._state = "thinking" if begun else "beginning"
+    def __init__(self, begun: bool = False, none: bool = False) -> None:
+        self._state = "answering" if none else "thinking" if begun else "beginning"
         self._held = ""
 
     @property

@@ -653,3 +653,10 @@ async def test_a_prompt_that_does_not_fit_goes_to_a_model_with_more_room(serve: 
 @pytest.mark.parametrize("name", ["seed", "max_tokens", "max_completion_tokens", "top_k"])
 async def test_minus_one_leaves_a_parameter_to_the_server(served: Served, name: str) -> None:
     assert (await chat(served, **{name: -1}))["choices"][0]["message"]["content"] == "You asked: hello"
+
+
+async def test_marks_in_what_a_text_goes_on_with_are_text(serve: Serve) -> None:
+    served = await serve(runner=FakeRunner(reply=lambda _: "<think>hm</think> yes"))
+    prompt = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
+    _, told = await post(served, TEXT, {"prompt": prompt})
+    assert told["choices"][0]["text"] == "<think>hm</think> yes"

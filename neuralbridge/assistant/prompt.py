@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import Any
 
 from neuralbridge.assistant.context import Source, restored, turn
-from neuralbridge.assistant.template import ChatTemplate, Layout, TemplateFailed, as_object
+from neuralbridge.assistant.template import ChatTemplate, Layout, TemplateFailed
 from neuralbridge.assistant.thinking import CLOSING as THOUGHT
 from neuralbridge.assistant.thinking import OPENING as THINKING
-from neuralbridge.assistant.tools import NO_TOOLS, Tools, marked, supported
+from neuralbridge.assistant.tools import NO_TOOLS, Tools, as_object, in_words, marked, supported
 from neuralbridge.assistant.tools import OPENING as TOOL_CALL
 from neuralbridge.engine.engine import Engine
 from neuralbridge.errors import InvalidParams, PromptTooLong
@@ -112,19 +112,22 @@ class Prompts:
     ) -> Prompt:
         """The prompt of a conversation that its asker keeps: all of it. `passages` go in with its last message.
 
-        `structured`: the answer has a form, in which there is no room for thoughts. Raises InvalidParams where
-        functions are offered to a model that cannot be told of them, and for messages that its template does not take.
+        `structured`: the answer has a form, in which there is no room for thoughts. Raises InvalidParams for messages
+        that the model's template does not take, and for functions that would steer it.
         """
+        shown = tools
+        if not supported(self._engine.chat_template):
+            messages, shown = in_words(messages, tools), NO_TOOLS
         messages = joined(messages)
         added: tuple[Source, ...] = ()
         omitted: list[Source] = []
         try:
             if passages:
                 *earlier, last = messages
-                chosen, omitted = await self._choose([*passages], len(await self._tokens(messages, tools)))
+                chosen, omitted = await self._choose([*passages], len(await self._tokens(messages, shown)))
                 added = numbered(chosen, 1)
                 messages = [*earlier, replace(last, content=turn(last.content, added))]
-            layout, messages = await self._laid_out(messages, tools)
+            layout, messages = await self._laid_out(messages, shown)
         except TemplateFailed as failure:
             await self._template.layout(("user",))  # raises what it does where nothing can be asked at all
             raise InvalidParams(f"messages must be as the model takes them. {failure}", "messages") from failure
@@ -268,8 +271,6 @@ class Prompts:
     async def _layout(self, messages: list[ChatMessage], tools: Tools) -> Layout:
         if not tools and not any(message.calls for message in messages):
             return await self._template.layout(tuple(message.role for message in messages))
-        if not supported(self._engine.chat_template):
-            raise InvalidParams("The model's chat template knows no tools: it cannot be offered any.", "tools")
         offered = tools.shown if tools else []
         calls = [[call.name, as_object(call.arguments), call.id] for message in messages for call in message.calls]
         answered = [message.answers for message in messages if message.answers is not None]

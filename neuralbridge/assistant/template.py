@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from neuralbridge.assistant.tools import as_object
 from neuralbridge.engine.engine import Engine
 from neuralbridge.errors import EngineFailed
 from neuralbridge.types import ChatMessage, Role
@@ -161,17 +162,6 @@ def as_shown(message: ChatMessage, mark: str) -> dict[str, Any]:
     if message.answers is not None:
         shown["tool_call_id"] = message.answers
     return shown
-
-
-def as_object(arguments: str) -> object:
-    """Templates write arguments as JSON themselves; what is none is given as it stands.
-
-    Some clients write none at all for a function without parameters.
-    """
-    try:
-        return json.loads(arguments) if arguments.strip() else {}
-    except (ValueError, RecursionError):
-        return arguments
 
 
 def cut(text: str, marks: list[str]) -> Layout:

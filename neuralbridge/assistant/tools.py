@@ -1,16 +1,18 @@
 """Functions that an asker offers to the model, and the calls the model writes. Pure.
 
 Each family of models writes calls its own way, which its chat template shows. Two are understood: an object between
-<tool_call> marks (Hermes, Qwen), and an object alone (Llama 3).
+<tool_call> marks (Hermes, Qwen), and an object alone (Llama 3). A model whose template knows no functions is told of
+them in words, and writes objects alone.
 """
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from neuralbridge.engine.text import undecided
-from neuralbridge.types import Call
+from neuralbridge.types import Call, ChatMessage
 
 OPENING, CLOSING = "<tool_call>", "</tool_call>"
 Choice = Literal["none", "auto", "required"]
@@ -90,6 +92,42 @@ def supported(template: str | None) -> bool:
 def marked(template: str | None) -> bool:
     """Whether the model writes its calls between marks."""
     return template is not None and OPENING in template
+
+
+OFFER = """You can call functions. To call one, answer with JSON alone, such as {"name": "...", "arguments": {...}}.
+Functions, in JSON:
+"""
+
+
+def in_words(messages: Sequence[ChatMessage], tools: Tools) -> list[ChatMessage]:
+    """Functions, calls and what came of them as plain messages, for a model whose template knows none of these."""
+    names = {call.id: call.name for message in messages for call in message.calls}
+    told = [ChatMessage("system", OFFER + "\n".join(map(as_json, tools.functions)))] if tools else []
+    for message in messages:
+        if message.calls:
+            calls = [as_json({"name": call.name, "arguments": as_object(call.arguments)}) for call in message.calls]
+            told.append(ChatMessage("assistant", "\n".join([*[message.content] * bool(message.content), *calls])))
+        elif message.role == "tool":
+            name = names.get(message.answers or "", "The function")
+            told.append(ChatMessage("user", f"{name} gave: {message.content}"))
+        else:
+            told.append(message)
+    return told
+
+
+def as_object(arguments: str) -> object:
+    """Templates write arguments as JSON themselves; what is none is given as it stands.
+
+    Some clients write none at all for a function without parameters.
+    """
+    try:
+        return json.loads(arguments) if arguments.strip() else {}
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 class CallReader:

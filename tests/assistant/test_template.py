@@ -18,9 +18,9 @@ from neuralbridge.assistant.template import (
     ChatTemplate,
     Layout,
     TemplateFailed,
-    as_object,
     as_shown,
 )
+from neuralbridge.assistant.tools import as_object
 from neuralbridge.engine.engine import Engine
 from neuralbridge.types import Call, ChatMessage, Role
 from tests.assistant import templates

@@ -110,9 +110,10 @@ class Animal(BaseModel):
 
 
 @pytest.mark.model
-async def test_structured_output_is_what_it_was_asked_as(real_url: str, chat_model: ChatModel) -> None:
-    """Of gpt-4, LangChain believes that it knows no schemas, and offers it a tool instead."""
-    model = chat_model(real_url, model="gpt-4o", temperature=0, max_completion_tokens=100)
+@pytest.mark.parametrize("name", ["gpt-4o", "gpt-4"])
+async def test_structured_output_is_what_it_was_asked_as(real_url: str, chat_model: ChatModel, name: str) -> None:
+    """Of gpt-4, LangChain believes that it knows no schemas, and has it call a tool instead."""
+    model = chat_model(real_url, model=name, temperature=0, max_completion_tokens=100)
     told = await model.with_structured_output(Animal).ainvoke("Describe a lion: its kind and its number of legs.")
     assert isinstance(told, Animal)
 

@@ -276,9 +276,15 @@ async def test_what_a_tool_said_goes_back_to_the_model(with_tools: Served) -> No
     assert asked[-1] == "tool\nsunny"
 
 
-async def test_a_model_whose_template_knows_no_tools_is_not_offered_any(served: Served) -> None:
-    status, told = await post(served, CHAT, {"messages": HELLO, "tools": [TOOL]})
-    assert (status, told["error"]["param"]) == (400, "tools")
+async def test_a_model_whose_template_knows_no_tools_is_told_of_them_in_words(served: Served) -> None:
+    asked: list[str] = []
+    served.runner.reply = lambda question: asked.append(question) or '{"name": "weather", "arguments": {}}'  # type: ignore[func-returns-value]
+    choice = (await chat(served, tools=[TOOL]))["choices"][0]
+    (call,) = choice["message"]["tool_calls"]
+    assert (choice["finish_reason"], call["function"]["name"]) == ("tool_calls", "weather")
+    answered = {"role": "tool", "tool_call_id": call["id"], "content": "<|im_end|> sunny"}
+    await chat(served, [*HELLO, {**choice["message"]}, answered], tools=[TOOL])
+    assert asked[-1] == "weather gave: <|im_end|> sunny"
 
 
 async def test_control_tokens_in_tools_are_refused(with_tools: Served) -> None:

@@ -110,11 +110,15 @@ class Animal(BaseModel):
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("name", ["gpt-4o", "gpt-4"])
-async def test_structured_output_is_what_it_was_asked_as(real_url: str, chat_model: ChatModel, name: str) -> None:
+@pytest.mark.parametrize(("name", "method"), [("gpt-4o", "json_schema"), ("gpt-4", "function_calling")])
+async def test_structured_output_is_what_it_was_asked_as(
+    real_url: str, chat_model: ChatModel, name: str, method: str
+) -> None:
     """Of gpt-4, LangChain believes that it knows no schemas, and has it call a tool instead."""
     model = chat_model(real_url, model=name, temperature=0, max_completion_tokens=100)
-    told = await model.with_structured_output(Animal).ainvoke("Describe a lion: its kind and its number of legs.")
+    told = await model.with_structured_output(Animal, method=method).ainvoke(
+        "Describe a lion: its kind and its number of legs."
+    )
     assert isinstance(told, Animal)
 
 

@@ -47,17 +47,18 @@ class Attempt:
         async for event in self._generation:
             match event:
                 case Piece(text, tokens):
-                    yield self._take(*self._thinking.feed(text), tokens)
+                    # Most of an answer is neither thought nor held back: as it is, it goes on
+                    thinks = self._thinking.inside
+                    yield self._take(divided(self._thinking.feed(text), tokens) if thinks else event)
                 case Finish():
                     self._finish = event
                     if any(rest := self._thinking.flush()):
-                        yield self._take(*rest, ())
+                        yield self._take(divided(rest, ()))
 
-    def _take(self, thought: str, said: str, tokens: tuple[Chosen, ...]) -> Piece:
+    def _take(self, piece: Piece) -> Piece:
         """Thoughts are no part of the answer, and count for nothing."""
-        piece = Piece(said, tokens, thought)
-        self.text += said
-        self.thoughts += thought
+        self.text += piece.text
+        self.thoughts += piece.thought
         if not self._thinking.inside:
             self._certainty.add(piece)
             self._citations.grow(self.text)
@@ -94,6 +95,11 @@ class Attempt:
             measured(self._certainty, self.text, receipt, self._strength if self._prompt.context else None)
         )
         return replace(receipt, confidence=found, confidence_score=found.score)
+
+
+def divided(parts: tuple[str, str], tokens: tuple[Chosen, ...]) -> Piece:
+    thought, said = parts
+    return Piece(said, tokens, thought)
 
 
 def measured(certainty: Certainty, text: str, receipt: Receipt, strength: float | None) -> Features:

@@ -58,9 +58,9 @@ class Choice:
         async for piece in self.attempt.pieces():
             if piece.text or piece.thought:
                 self.timing.spoke()
-            text = self._reader.feed(piece.text) if self._reader else piece.text
-            self.text += text
-            yield replace(piece, text=text)
+            shown = replace(piece, text=self._reader.feed(piece.text)) if self._reader else piece
+            self.text += shown.text
+            yield shown
         if self._reader:
             rest = self._reader.finish()
             self.calls = self._reader.calls

@@ -44,11 +44,15 @@ class Heading:
 class Stream:
     """One client's stream."""
 
-    def __init__(self, response: web.StreamResponse) -> None:
+    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
         self.response = response
+        self._transport = request.transport
 
     async def send(self, data: bytes) -> None:
         """Raises TimeoutError when the client takes nothing any more, ConnectionResetError when it is gone."""
+        if self._transport is not None and not self._transport.get_write_buffer_size():
+            await self.response.write(data)  # there is room: no clock for clients that keep up
+            return
         async with asyncio.timeout(STALLED_SECONDS):
             await self.response.write(data)
 
@@ -65,7 +69,7 @@ async def streaming(request: web.Request, headers: dict[str, str]) -> AsyncItera
         }
     )
     await response.prepare(request)
-    stream = Stream(response)
+    stream = Stream(request, response)
     try:
         yield stream
         await stream.send(DONE)

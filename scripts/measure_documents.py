@@ -233,7 +233,7 @@ async def ingestion(folder: Path, pages: Path, rounds: int) -> list[Row]:
 
 
 async def embedded_texts(database: Database) -> list[str]:
-    return [text for _, text in await Documents(database).without_vector("none", 1_000_000)]
+    return [text for _, text in await Documents(database).vectors.missing("none", 1_000_000)]
 
 
 def chat_beside(pages: Path, rounds: int) -> list[Row]:

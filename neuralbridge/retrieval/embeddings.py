@@ -111,7 +111,7 @@ class Embeddings:
             self._serving = await self._serve(old or target)
             if len(self._serving.vectors):
                 self._tasks.append(asyncio.create_task(self._load(self._serving.embedder)))
-            if await self._documents.without_vector(target.model, 1):
+            if await self._documents.vectors.missing(target.model, 1):
                 self._tasks.append(asyncio.create_task(self._move_to(target)))
         except DocumentsUnavailable as error:
             self._failure = error
@@ -130,7 +130,7 @@ class Embeddings:
 
     async def _old_embedder(self, target: Embedder) -> Embedder | None:
         """The model most passages have vectors of, if that is another one and still there."""
-        counts = await self._documents.models()
+        counts = await self._documents.vectors.models()
         for model in sorted(counts, key=lambda model: -counts[model]):
             if model == target.model:
                 return None
@@ -159,7 +159,7 @@ class Embeddings:
                 await self._catch_up(target)
                 old, new = self._serving, await self._serve(target)
                 self._serving = new
-                await self._documents.settle_on(target.model)
+                await self._documents.vectors.settle_on(target.model)
             finally:
                 for _ in range(WRITERS):
                     self._writers.release()
@@ -170,6 +170,6 @@ class Embeddings:
             logger.error("the embedding model cannot catch up", extra={"why": str(error)})
 
     async def _catch_up(self, target: Embedder) -> None:
-        while passages := await self._documents.without_vector(target.model, EMBEDDED_AT_ONCE):
+        while passages := await self._documents.vectors.missing(target.model, EMBEDDED_AT_ONCE):
             vectors = await target.embed([text for _, text in passages])
-            await self._documents.add_vectors([id for id, _ in passages], vectors, target.model)
+            await self._documents.vectors.add([id for id, _ in passages], vectors, target.model)

@@ -11,8 +11,9 @@ import numpy as np
 
 from neuralbridge.database import Database
 from neuralbridge.retrieval.arrays import Ids, Matrix
-from neuralbridge.retrieval.documents import Passage, vector_of
+from neuralbridge.retrieval.documents import Passage
 from neuralbridge.retrieval.query import Query, phrase
+from neuralbridge.retrieval.stored_vectors import vector_of
 
 MATCHES = 300  # the best by BM25
 EXACT_MATCHES = 100

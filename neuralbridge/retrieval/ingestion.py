@@ -16,10 +16,11 @@ import numpy as np
 
 from neuralbridge.errors import BridgeError, DocumentRefused, DuplicateDocument, Overloaded
 from neuralbridge.retrieval.arrays import Matrix
-from neuralbridge.retrieval.documents import Documents, NewDocument, NewPassage, Source, embedded_text
+from neuralbridge.retrieval.documents import Documents, NewDocument, NewPassage, Source
 from neuralbridge.retrieval.embeddings import WRITERS, Embeddings, Serving
 from neuralbridge.retrieval.jobs import Job, Jobs, new_job
 from neuralbridge.retrieval.reading import Reading
+from neuralbridge.retrieval.stored_vectors import embedded_text
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -204,7 +205,7 @@ class Ingestion:
     async def _embed(self, serving: Serving, document: NewDocument, progress: Callable[..., None]) -> Matrix:
         """The vectors of a document's passages; those of texts that are here already come from the store."""
         texts = [passage.embedded for passage in document.passages]
-        known = await self._documents.embedded(serving.model, texts)
+        known = await self._documents.vectors.embedded(serving.model, texts)
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         done = len(texts) - len(missing)
         for begin in range(0, len(missing), EMBEDDED_AT_ONCE):

@@ -59,12 +59,12 @@ class Vectors:
     async def start(self) -> None:
         """Load the file, or begin empty, and bring either up to what SQLite has."""
         loaded = await self._run(self._load)
-        wanted = await self._documents.vector_ids(self.model)
+        wanted = await self._documents.vectors.ids(self.model)
         present = await self._run(lambda: self._index.ids)
         await self.remove(np.setdiff1d(present, wanted))
         missing = np.setdiff1d(wanted, present)
         for begin in range(0, len(missing), FETCHED_AT_ONCE):
-            ids, vectors = await self._documents.vectors(self.model, missing[begin : begin + FETCHED_AT_ONCE])
+            ids, vectors = await self._documents.vectors.of(self.model, missing[begin : begin + FETCHED_AT_ONCE])
             await self.add(ids, vectors)
         if len(missing) or not loaded:
             await self.save()
@@ -133,9 +133,9 @@ class Vectors:
 
     async def _catch_up(self, new: VectorIndex) -> None:
         """Give the new index what changed while it was made, and put it in the old one's place."""
-        wanted = await self._documents.vector_ids(self.model)
+        wanted = await self._documents.vectors.ids(self.model)
         missing = np.setdiff1d(wanted, new.ids)
-        ids, vectors = await self._documents.vectors(self.model, missing)
+        ids, vectors = await self._documents.vectors.of(self.model, missing)
 
         def swap() -> None:
             new.add(ids, vectors)

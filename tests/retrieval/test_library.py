@@ -181,6 +181,6 @@ async def test_a_new_embedding_model_takes_over_when_it_has_caught_up(tmp_path: 
         await library.embeddings.caught_up()
         assert (await library.embeddings.serving()).model.endswith(":other")
         assert await found(library, "apples") == ["a.txt"]
-        assert [*await library.documents.models()] == [(await library.embeddings.serving()).model]
+        assert [*await library.documents.vectors.models()] == [(await library.embeddings.serving()).model]
     assert contents(data) == before
     assert troubles(data) == []

@@ -15,10 +15,10 @@ import click
 from pydantic import ValidationError
 
 from neuralbridge import __version__, logs, offline
+from neuralbridge.commands.usage import SHELLS, Commands, completion_script
 from neuralbridge.config import Config, Server, read_config
 from neuralbridge.engine.probe import probe
 from neuralbridge.errors import BridgeError, ConfigInvalid
-from neuralbridge.usage import SHELLS, Commands, completion_script
 from neuralbridge.yaml_file import read_text
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ def ask_command(
       neuralbridge ask --retrieval strict --json "When is the rent due?" | jq -r .response
       neuralbridge ask --session trip "And by train?"
     """
-    from neuralbridge.terminal.ask import ask, question_from
-    from neuralbridge.terminal.talk import Asked, new_conversation
-    from neuralbridge.terminal.view import Object, view_for
+    from neuralbridge.commands.ask import ask, question_from
+    from neuralbridge.commands.talk import Asked, new_conversation
+    from neuralbridge.commands.view import Object, view_for
 
     text = question_from(question, sys.stdin)
     if text is None or not text.strip():
@@ -141,9 +141,9 @@ def chat_command(
       neuralbridge chat
       neuralbridge chat --session trip --retrieval strict
     """
-    from neuralbridge.terminal.chat import chat
-    from neuralbridge.terminal.talk import Asked, new_conversation
-    from neuralbridge.terminal.view import view_for
+    from neuralbridge.commands.chat import chat
+    from neuralbridge.commands.talk import Asked, new_conversation
+    from neuralbridge.commands.view import view_for
 
     first = Asked(session or new_conversation(), "", model, retrieval)
     chat(some_server_of(url, config_path, data_dir), first, view_for(sys.stdout))
@@ -168,7 +168,7 @@ def search_command(
       neuralbridge search --json XK-204 | jq -r '.results[].source_document'
     """
     quiet()
-    from neuralbridge.terminal.lookup import listed, look_up
+    from neuralbridge.commands.lookup import listed, look_up
 
     config, data = configured(config_path, data_dir)
     found = asyncio.run(look_up(query, limit, config, config_path.parent, data, url))
@@ -230,7 +230,7 @@ def ingest_command(paths: tuple[Path, ...], config_path: Path, url: str | None, 
     offline.watch()
     os.umask(0o077)
     config, data = configured(config_path, data_dir)
-    from neuralbridge.ingest import ingest
+    from neuralbridge.commands.ingest import ingest
 
     outcome = asyncio.run(ingest(paths, config, config_path.parent, data, url))
     for refusal in outcome.refused:
@@ -260,7 +260,7 @@ def export_feedback_command(config_path: Path, data_dir: Path | None, out: TextI
     Example:
       neuralbridge export feedback --out rated.jsonl
     """
-    from neuralbridge.export import feedback_lines
+    from neuralbridge.commands.export import feedback_lines
 
     lines = list(feedback_lines(configured(config_path, data_dir)[1]))
     out.write("".join(f"{line}\n" for line in lines))  # the file is opened here: an error leaves it as it was
@@ -290,7 +290,7 @@ def export_conversations_command(
       neuralbridge export conversations --out all.jsonl
       neuralbridge export conversations --session holidays --format markdown | less
     """
-    from neuralbridge.export import conversation_texts
+    from neuralbridge.commands.export import conversation_texts
 
     texts = conversation_texts(configured(config_path, data_dir)[1], LOCAL_OWNER, session, form)
     first = next(texts, "")  # what goes wrong does so before the file is opened, which empties it
@@ -315,7 +315,7 @@ def import_command(file: Path, config_path: Path, url: str | None, data_dir: Pat
     """
     quiet()
     config, data = configured(config_path, data_dir)
-    from neuralbridge.importing import take_in
+    from neuralbridge.commands.importing import take_in
 
     report = asyncio.run(take_in(file, LOCAL_OWNER, config, data, url))
     for refusal in report.refusals:
@@ -336,7 +336,7 @@ def doctor_command(config_path: Path) -> None:
     Example:
       neuralbridge doctor --config my.yaml
     """
-    from neuralbridge.doctor import examine
+    from neuralbridge.commands.doctor import examine
 
     findings = examine(config_path, SETUP)
     for finding in findings:
@@ -448,7 +448,7 @@ def backup_command(file: Path, config_path: Path, data_dir: Path | None) -> None
       neuralbridge backup "/mnt/disk/neuralbridge-$(date +%F).zip"
     """
     os.umask(0o077)
-    from neuralbridge.backup import back_up
+    from neuralbridge.commands.backup import back_up
 
     _, data = configured(config_path, data_dir)
     click.echo(str(back_up(file, data, config_path)))
@@ -470,7 +470,7 @@ def restore_command(file: Path, config_path: Path, data_dir: Path | None) -> Non
       neuralbridge restore monday.zip --config other.yaml --data-dir /srv/other
     """
     os.umask(0o077)
-    from neuralbridge.restore import restore
+    from neuralbridge.commands.restore import restore
 
     before = restore(file, config_path, data_dir)
     click.echo(f"{file} is restored. What was there before is in {before}")
@@ -492,7 +492,7 @@ def completion_command(shell: str) -> None:
 
 def configured(config_path: Path, data_dir: Path | None) -> tuple[Config, Path]:
     """The configuration and the data folder, after a restore that was interrupted has come to its end."""
-    from neuralbridge.restore import finish
+    from neuralbridge.commands.restore import finish
 
     finish(config_path)
     config = read_config(config_path)
@@ -504,8 +504,8 @@ def some_server_of(
 ) -> "AbstractAsyncContextManager[ClientSession]":
     """The server that answers: at `url`, where the configuration says, or one of our own."""
     quiet()
-    from neuralbridge.running import some_server
-    from neuralbridge.terminal.view import note, notes
+    from neuralbridge.commands.running import some_server
+    from neuralbridge.commands.view import note, notes
 
     def waiting(what: str) -> None:
         if sys.stderr.isatty():

@@ -1,7 +1,8 @@
 """The command line with a fake model and a fake embedder, for commands that find no server and start one themselves."""
 
-from neuralbridge import app, ingest
+from neuralbridge import app
 from neuralbridge.cli import main
+from neuralbridge.commands import ingest
 from neuralbridge.engine import probe
 from tests.fakes import FakeEmbedder, FakeRunner
 

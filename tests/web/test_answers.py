@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from neuralbridge.export import feedback_lines
+from neuralbridge.commands.export import feedback_lines
 from neuralbridge.store.conversations import Conversation
 from neuralbridge.web.keys import SERVICES
 from tests.conftest import Serve, Served

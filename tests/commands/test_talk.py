@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuralbridge.commands import talk
+from neuralbridge.commands.talk import Asked, Ended, Heard, Queued, Said, Started, ask, heard_in, is_ours
 from neuralbridge.errors import AnswerFailed, InvalidQuery, ServerUnusable
 from neuralbridge.protocol.frames import Frame
-from neuralbridge.terminal import talk
-from neuralbridge.terminal.talk import Asked, Ended, Heard, Queued, Said, Started, ask, heard_in, is_ours
+from tests.commands.command import until_answers
+from tests.commands.test_ask import weak_then_better
 from tests.conftest import Serve, Served
-from tests.terminal.command import until_answers
-from tests.terminal.test_ask import weak_then_better
 
 WHY = Asked("trip", "why?")
 

@@ -13,10 +13,10 @@ from typing import Any, Self, TypeVar
 
 import aiohttp
 
+from neuralbridge.commands.ask import show_answer
+from neuralbridge.commands.talk import Asked, Ended, new_conversation
+from neuralbridge.commands.view import View, note, notes, passages, printable
 from neuralbridge.errors import BridgeError
-from neuralbridge.terminal.ask import show_answer
-from neuralbridge.terminal.talk import Asked, Ended, new_conversation
-from neuralbridge.terminal.view import View, note, notes, passages, printable
 
 T = TypeVar("T")
 HELP = """\

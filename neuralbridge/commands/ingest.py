@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from neuralbridge.app import build_library
+from neuralbridge.commands.running import address_of, asking_where_it_listens, server_that_runs, to_its_end
 from neuralbridge.config import Config
 from neuralbridge.data_folder import claim
 from neuralbridge.database import Database
@@ -21,7 +22,6 @@ from neuralbridge.retrieval.embedder import Embedder
 from neuralbridge.retrieval.ingestion import Taken
 from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.watcher import described, documents_in
-from neuralbridge.running import address_of, asking_where_it_listens, server_that_runs, to_its_end
 
 AT_ONCE = 4
 POLL_SECONDS = 0.05

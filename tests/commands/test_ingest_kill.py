@@ -12,7 +12,7 @@ import aiohttp
 
 from tests.retrieval.rooms import troubles
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KILLS = 20
 FILES = 12
 

@@ -4,9 +4,9 @@ import re
 from asyncio.subprocess import PIPE
 from signal import SIGINT
 
+from tests.commands.command import run, started, terminal, until_answers
 from tests.conftest import Serve, Served
 from tests.fakes import FakeRunner
-from tests.terminal.command import run, started, terminal, until_answers
 from tests.web.test_documents_in_answers import PUMP, asking
 
 

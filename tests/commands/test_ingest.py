@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Served
 
 pytestmark = pytest.mark.model
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 async def command(*arguments: str | Path) -> tuple[int, str, str]:

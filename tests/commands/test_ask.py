@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from neuralbridge.commands.ask import question_from
 from neuralbridge.errors import InvalidQuery, QueryTooLong
 from neuralbridge.protocol.requests import LONGEST_QUERY
-from neuralbridge.terminal.ask import question_from
+from tests.commands.command import run, started, terminal, until_answers
 from tests.conftest import Serve, Served
 from tests.fakes import FakeRunner
-from tests.terminal.command import run, started, terminal, until_answers
 
 DIM = "\x1b[2m"
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import aiohttp
 
+from neuralbridge.commands.running import server_that_runs
+from neuralbridge.commands.view import printable
 from neuralbridge.config import Config
 from neuralbridge.errors import AnswerFailed, ServerUnusable
 from neuralbridge.protocol.knowledge import Results
-from neuralbridge.running import server_that_runs
-from neuralbridge.terminal.view import printable
 
 
 async def look_up(query: str, limit: int, config: Config, home: Path, data: Path, url: str | None) -> Results:
@@ -22,7 +22,7 @@ async def look_up(query: str, limit: int, config: Config, home: Path, data: Path
         if session is not None:
             return await ask_server(session, query, limit)
     # Slow to import, and of no use where a server runs
-    from neuralbridge.ingest import library_of
+    from neuralbridge.commands.ingest import library_of
     from neuralbridge.web.knowledge import result
 
     async with library_of(config, home, data) as library:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from neuralbridge.commands.talk import Ended, Heard, Queued, Said, Started
+from neuralbridge.commands.view import Growing, Whole, footnotes, printable
 from neuralbridge.protocol.pushes import Metadata
-from neuralbridge.terminal.talk import Ended, Heard, Queued, Said, Started
-from neuralbridge.terminal.view import Growing, Whole, footnotes, printable
 
 SOURCE = {
     "n": 2,

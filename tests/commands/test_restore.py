@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from neuralbridge.backup import DATABASE, MANIFEST, SETTINGS, pack
 from neuralbridge.cli import main
+from neuralbridge.commands.backup import DATABASE, MANIFEST, SETTINGS, pack
+from neuralbridge.commands.restore import finish, note_of, restore
 from neuralbridge.data_folder import claim
 from neuralbridge.database import Database, create, migrations
 from neuralbridge.errors import BackupRefused, BridgeError
-from neuralbridge.restore import finish, note_of, restore
+from tests.commands.test_backup import CONFIG, backup, conversation, names, said_in
 from tests.conftest import Served
-from tests.test_backup import CONFIG, backup, conversation, names, said_in
 
 NEW, OLD = ["new", "new"], ["old", "old", "older", "older"]
 OLD_CONFIG = f"{CONFIG}# the old one\n"

@@ -7,8 +7,8 @@ from typing import Protocol, TextIO
 
 from rich.console import Console
 
+from neuralbridge.commands.talk import Ended, Heard, Queued, Said, Started
 from neuralbridge.protocol.pushes import Metadata, SourcePassage
-from neuralbridge.terminal.talk import Ended, Heard, Queued, Said, Started
 
 # A terminal would obey them, and neither a model nor a document may tell it what to do
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from neuralbridge.commands.running import address_of, server_that_runs, to_its_end
 from neuralbridge.config import Config, Server
 from neuralbridge.data_folder import claim
 from neuralbridge.errors import ServerUnusable
-from neuralbridge.running import address_of, server_that_runs, to_its_end
+from tests.commands.command import run, terminal
 from tests.conftest import SETTINGS, Served
-from tests.terminal.command import run, terminal
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FAKES = (sys.executable, "-m", "tests.cli_with_fakes")
 
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from neuralbridge.commands.lookup import listed
 from neuralbridge.protocol.knowledge import Results
-from neuralbridge.terminal.lookup import listed
+from tests.commands.command import run, terminal
 from tests.conftest import Served
-from tests.terminal.command import run, terminal
 from tests.web.test_documents_in_answers import BOAT, PUMP, asking
 
 

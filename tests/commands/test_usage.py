@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from neuralbridge.cli import SECTIONS, main
+from neuralbridge.commands.usage import SHELLS, Commands
 from neuralbridge.errors import AnswerFailed
-from neuralbridge.usage import SHELLS, Commands
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SLOW = {"aiohttp", "jinja2", "llama_cpp", "numpy", "rich", "sqlite3", "torch"}
 
 

@@ -5,11 +5,11 @@ from typing import BinaryIO, TextIO
 
 import aiohttp
 
+from neuralbridge.commands import talk
+from neuralbridge.commands.talk import Asked, Ended
+from neuralbridge.commands.view import View
 from neuralbridge.errors import InvalidQuery, QueryTooLong
 from neuralbridge.protocol.requests import LONGEST_QUERY
-from neuralbridge.terminal import talk
-from neuralbridge.terminal.talk import Asked, Ended
-from neuralbridge.terminal.view import View
 
 STDIN = "-"
 UTF8_BYTES = 4  # of a character, at the most

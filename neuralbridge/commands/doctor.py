@@ -22,7 +22,7 @@ from neuralbridge.config import read_config
 from neuralbridge.engine.probe import probe
 from neuralbridge.errors import BridgeError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGES = ["aiohttp", "llama-cpp-python", "pydantic", "jinja2"]
 DOCUMENT_PACKAGES = ["torch", "sentence-transformers", "faiss-cpu", "semantic-text-splitter", "pypdfium2"]
 

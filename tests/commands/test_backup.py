@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from neuralbridge import __version__
-from neuralbridge.backup import DATABASE, MANIFEST, SETTINGS
 from neuralbridge.cli import main
+from neuralbridge.commands.backup import DATABASE, MANIFEST, SETTINGS
 from neuralbridge.database import Database, migrations
 from neuralbridge.store.conversations import Conversation, Conversations
 from tests.conftest import Served

@@ -5,13 +5,13 @@ from typing import Any
 
 import aiohttp
 
+from neuralbridge.commands.running import server_that_runs
 from neuralbridge.config import Config
 from neuralbridge.data_folder import claim
 from neuralbridge.database import Database
 from neuralbridge.errors import InvalidParams, ServerUnusable
 from neuralbridge.exchange.transfer import Transfer
 from neuralbridge.protocol.exchange import ImportReport
-from neuralbridge.running import server_that_runs
 
 MAX_BYTES = 128 * 1024 * 1024  # it is in memory while it is read
 PATIENCE = aiohttp.ClientTimeout(total=None)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from neuralbridge.backup import DATABASE, MANIFEST, SETTINGS, Manifest, Member, sync
+from neuralbridge.commands.backup import DATABASE, MANIFEST, SETTINGS, Manifest, Member, sync
 from neuralbridge.config import read_config
 from neuralbridge.data_folder import claim
 from neuralbridge.database import APPLICATION_ID, connect_to_read, damaged, migrations

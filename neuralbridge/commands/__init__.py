@@ -1,0 +1,1 @@
+"""What each command does. `cli.py` reads what was typed and calls these."""

@@ -173,6 +173,7 @@ class Resolved(Told):
     fallbacks: list[str]
     context_window_fallbacks: list[str]
     echo: str
+    loaded: bool | None = None  # null for the embedder, which comes when it is needed
 
 
 class ErrorBody(Told):

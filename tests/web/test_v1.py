@@ -666,3 +666,13 @@ async def test_marks_in_what_a_text_goes_on_with_are_text(serve: Serve) -> None:
     prompt = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
     _, told = await post(served, TEXT, {"prompt": prompt})
     assert told["choices"][0]["text"] == "<think>hm</think> yes"
+
+
+async def test_where_a_name_leads_is_explained(served: Served) -> None:
+    async with aiohttp.ClientSession(base_url=served.url) as http:
+        async with http.get("/v1/models/resolve", params={"model": "openai/gpt-4:latest"}) as reply:
+            told = await reply.json()
+        async with http.get("/v1/models/resolve", params={"model": "ada", "kind": "embedding"}) as reply:
+            embedding = await reply.json()
+    assert (told["served"], told["rule"], told["loaded"]) == ("small", "model_list[0] gpt-4", True)
+    assert (embedding["served"], embedding["loaded"]) == ("embedder", None)

@@ -25,8 +25,11 @@ async def model(request: web.Request) -> web.Response:
 async def resolve(request: web.Request) -> web.Response:
     """Why a name leads where it does."""
     wanted = read(ResolveRequest, dict(request.query))
-    found = request.app[SERVICES].names.explain(wanted.model, wanted.kind)
-    return web.json_response(text=Resolved(**asdict(found)).model_dump_json(), headers={hdrs.CACHE_CONTROL: "no-store"})
+    services = request.app[SERVICES]
+    found = services.names.explain(wanted.model, wanted.kind)
+    loaded = services.models[found.served].loaded if found.kind == "chat" else None
+    resolved = Resolved(**asdict(found), loaded=loaded)
+    return web.json_response(text=resolved.model_dump_json(), headers={hdrs.CACHE_CONTROL: "no-store"})
 
 
 def card(services: Services, name: str, served: str) -> ModelCard:

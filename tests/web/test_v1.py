@@ -12,9 +12,11 @@ import aiohttp
 import numpy as np
 import pytest
 
+from neuralbridge.assistant.completions import Completions
 from neuralbridge.errors import ModelUnusable
 from neuralbridge.store.conversations import Conversation
 from neuralbridge.web.keys import SERVICES
+from neuralbridge.web.v1 import streaming
 from tests.conftest import Serve, Served
 from tests.fakes import LOGPROB, TOOLS_TEMPLATE, FakeEmbedder, FakeRunner
 
@@ -63,9 +65,9 @@ async def read_all(served: Served, body: dict[str, Any]) -> None:
         await reply.read()
 
 
-async def comes_to(state: Callable[[], bool]) -> None:
+async def comes_to(state: Callable[[], bool], seconds: float = 10) -> None:
     """What the server gets to by itself, and tells nobody."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds):
         while not state():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -676,3 +678,31 @@ async def test_where_a_name_leads_is_explained(served: Served) -> None:
             embedding = await reply.json()
     assert (told["served"], told["rule"], told["loaded"]) == ("small", "model_list[0] gpt-4", True)
     assert (embedding["served"], embedding["loaded"]) == ("embedder", None)
+
+
+async def test_a_reader_that_takes_nothing_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "STALLED_SECONDS", 0.2)
+    served = await serve(runner=FakeRunner(cells=60_000, reply=lambda _: "x" * 50_000))
+    host, port = served.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+    body = json.dumps({"messages": HELLO, "stream": True}).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    models = served.server.app[SERVICES].models
+    await comes_to(lambda: models.busy == 1)
+    await comes_to(lambda: models.busy == 0, seconds=60)  # its receive buffers fill up first
+    assert served.runner.decoded < 50_000
+    writer.close()
+    del reader
+
+
+async def test_a_mistake_of_ours_in_mid_stream_is_told_without_its_text(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise KeyError("a secret of ours")
+
+    monkeypatch.setattr(Completions, "receipt", broken)
+    parts = await events(served, CHAT, {"messages": HELLO})
+    error = json.loads(parts[-1])["error"]
+    assert (error["type"], "secret" in error["message"]) == ("server_error", False)

@@ -1,6 +1,7 @@
 """Server-sent events as OpenAI's clients read them."""
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -16,6 +17,8 @@ from neuralbridge.errors import BridgeError
 from neuralbridge.protocol.openai_replies import DONE, Chunks, failure
 from neuralbridge.types import Piece
 from neuralbridge.web.v1.doors import as_openai
+
+logger = logging.getLogger(__name__)
 
 STALLED_SECONDS = 60.0  # a reader that takes nothing for so long is given up
 FINGERPRINT = f"neuralbridge-{__version__}"
@@ -74,6 +77,14 @@ async def streaming(request: web.Request, headers: dict[str, str]) -> AsyncItera
         yield stream
         await stream.send(DONE)
     except BridgeError as error:
+        await stream.send(failure(as_openai(error)))
+    except (ConnectionError, TimeoutError):  # gone, or reading no more: there is nobody left to tell anything
+        logger.info("a stream lost its reader", extra={"path": request.path})
+        if request.transport is not None:
+            request.transport.abort()
+        return
+    except Exception as error:
+        logger.exception("a stream failed", extra={"path": request.path})
         await stream.send(failure(as_openai(error)))
     await response.write_eof()
 

@@ -30,9 +30,11 @@ async def serve(config: Config, data: Path, home: Path, probed: "Future[None]", 
     Raises StartRefused.
     """
     app = build_app(config, data, llama_runners(config, home), home, settings=settings)
+    # auto_decompress: what is left of a refused body is read too, and a few bytes may be a thousand times as many.
     # handler_cancellation: a client that leaves while it still waits is noticed at once, not at the next write
     runner = web.AppRunner(
         app,
+        auto_decompress=False,
         handler_cancellation=True,
         keepalive_timeout=KEEPALIVE_SECONDS,
         max_line_size=LINE_BYTES,

@@ -85,7 +85,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
         port = unused_port()
         app[SERVICES].doors = Doors(port, "127.0.0.1", config.server.allowed_hosts, config.server.allowed_origins)
         server = TestServer(app, port=port)
-        await server.start_server(max_line_size=LINE_BYTES)
+        await server.start_server(max_line_size=LINE_BYTES, auto_decompress=False)
         served = Served(f"http://127.0.0.1:{port}", runner, server)
         started.append(served)
         return served

@@ -3,11 +3,12 @@
 History is dropped oldest first, at message borders, and never in silence: the receipt counts what was left out.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from neuralbridge.assistant.context import Source, restored, turn
@@ -280,7 +281,7 @@ class Prompts:
 
     async def _refuse_control_tokens(self, param: str, value: list[Any]) -> None:
         """What functions are called and what they say stands in the template's own text: it may not steer the model."""
-        texts = [*strings(value), json.dumps(value, ensure_ascii=False)]
+        texts = await asyncio.to_thread(lambda: [*strings(value), json.dumps(value, ensure_ascii=False)])
         tokens = await self._engine.tokenize([(text, special) for special in (False, True) for text in texts])
         for text, plain, special in zip(texts, tokens, tokens[len(texts) :], strict=False):
             if plain != special:
@@ -297,7 +298,7 @@ class Prompts:
     async def _encode(self, layout: Layout, messages: list[ChatMessage]) -> list[int]:
         # The template's own text may name control tokens; what people wrote never may.
         texts = [(part, True) if isinstance(part, str) else (messages[part].content, False) for part in layout.parts]
-        tokens = [token for part in await self._engine.tokenize(texts) for token in part]
+        tokens = list(chain.from_iterable(await self._engine.tokenize(texts)))
         return self._begun(tokens)
 
     def _begun(self, tokens: list[int]) -> list[int]:
@@ -351,14 +352,15 @@ def joined(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     """
     system = both(*(message.content for message in messages if message.role == "system"))
     others = [message for message in messages if message.role != "system"]
-    together = [ChatMessage("system", system)] if system or not others else []
+    turns: list[list[ChatMessage]] = []  # each text is put together once: a request may be all one turn
     for message in others:
-        last = together[-1] if together else None
+        last = turns[-1][-1] if turns else None
         if last and last.role == message.role and message.role in ("user", "assistant") and not last.calls:
-            together[-1] = replace(message, content=both(last.content, message.content))
+            turns[-1].append(message)
         else:
-            together.append(message)
-    return together
+            turns.append([message])
+    opening = [ChatMessage("system", system)] if system or not others else []
+    return [*opening, *(replace(said[-1], content=both(*(each.content for each in said))) for said in turns)]
 
 
 def both(*texts: str) -> str:

@@ -37,7 +37,30 @@ def refuse_constant(name: str) -> None:
 def validator(schema: Schema | bool) -> Any:
     """For the dialect that the schema names. Fetches nothing."""
     dialect = validator_for(schema, default=Draft202012Validator)
-    return extend(dialect, KEYWORDS)(schema, registry=Registry(), format_checker=FORMATS)
+    keywords = {**KEYWORDS, "$ref": References()}
+    return extend(dialect, keywords)(schema, registry=Registry(), format_checker=FORMATS)
+
+
+class References:
+    """The keyword $ref. What a reference says of a value is looked at once: twenty levels of references, two on each,
+    would be a million ways to the same question.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, int], str | None] = {}  # by reference and value, which outlives this: the message
+
+    def __call__(self, of: Any, reference: str, value: object, _: Schema) -> Iterator[ValidationError]:
+        asked = reference, id(value)
+        if asked not in self._found:
+            first = next(REFERENCE(of, reference, value, {}), None)
+            self._found[asked] = first and first.message
+            if first is not None:
+                yield first
+        elif (message := self._found[asked]) is not None:
+            yield ValidationError(message)
+
+
+REFERENCE: Any = Draft202012Validator.VALIDATORS["$ref"]
 
 
 FORMATS = FormatChecker(["date", "email", "ipv4", "ipv6", "uuid"])

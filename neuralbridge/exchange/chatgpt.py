@@ -25,6 +25,7 @@ from neuralbridge.store.archive import Whole
 from neuralbridge.store.conversations import Message
 from neuralbridge.types import Speaker
 
+MOST_COPIED = 20_000_000  # characters, while messages are joined: each may be the beginning of thousands
 SHOWN = ("text", "multimodal_text")
 HALVES = re.compile("[\ud800-\udfff]")  # of characters that were cut in two
 UNDATED = "1970-01-01T00:00:00.000Z"
@@ -78,6 +79,7 @@ def taken(talk: ChatGptConversation, undated: str) -> tuple[dict[str, Said], str
     said: dict[str, Said] = {}
     nearest: dict[str | None, str | None] = {None: None}  # of each node, itself or what is shown above it
     continued, parents = set(), set()
+    copied = 0
     for id in downward(talk.mapping):
         node = talk.mapping[id]
         above = nearest.get(node.parent)
@@ -91,6 +93,9 @@ def taken(talk: ChatGptConversation, undated: str) -> tuple[dict[str, Said], str
         model = (node.message.metadata or {}).get("model_slug")
         if above is not None and said[above].role == role:
             continued.add(above)
+            copied += len(said[above].text)
+            if copied > MOST_COPIED:
+                raise InvalidRequest("One side speaks so often without the other that its messages cannot be joined.")
             text = f"{said[above].text}\n\n{text}"
             above = said[above].parent
         if above is not None:

@@ -1,7 +1,7 @@
 """Our own form: a line of JSON for each conversation, with all its branches. Pure."""
 
 import json
-from dataclasses import asdict
+from dataclasses import fields
 
 from neuralbridge.protocol.exchange import ConversationLine, checked
 from neuralbridge.store.archive import Whole
@@ -27,7 +27,7 @@ def line_of(conversation: Whole) -> str:
 
 
 def told(message: Message) -> dict[str, object]:
-    kept = asdict(message)
+    kept = {field.name: getattr(message, field.name) for field in fields(message)}  # as it is, however deep
     del kept["position"]
     return {"id": kept.pop("uid"), **kept}
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from neuralbridge.errors import InvalidRequest
-from neuralbridge.protocol.requests import LONGEST_SESSION_ID
+from neuralbridge.protocol.requests import LONGEST_SESSION_ID, Kept
 from neuralbridge.types import Speaker, Status
 
 LONGEST_MESSAGE = 1_000_000  # characters
@@ -45,7 +45,7 @@ class MessageLine(Read):
     role: Speaker
     content: str = Field(max_length=LONGEST_MESSAGE)
     status: Status = "complete"
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Kept = Field(default_factory=dict)
     created_at: Time
     context: list[PassageLine] = Field(default_factory=list)
 

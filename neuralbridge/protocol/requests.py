@@ -1,16 +1,34 @@
 """What clients ask on the channel, parsed once into types. Unknown keys are ignored: clients send many."""
 
-from typing import Any, Literal, TypeVar
+import math
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from neuralbridge.errors import InvalidParams, InvalidQuery, QueryTooLong
-from neuralbridge.protocol.frames import Json, has_lone_surrogate
+from neuralbridge.protocol.frames import MAX_DEPTH, Json, has_lone_surrogate
 from neuralbridge.types import Params, Retrieval
 
 LONGEST_QUERY = 32_000  # characters
 LONGEST_SESSION_ID = 255  # characters, as the original's database had it
 Request = TypeVar("Request", bound=BaseModel)
+
+
+def writable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError for what could be read and not be written as JSON again."""
+    left: list[tuple[object, int]] = [(metadata, 1)]
+    while left:
+        value, level = left.pop()
+        if level > MAX_DEPTH:
+            raise ValueError(f"it has more than {MAX_DEPTH} levels")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("it has a number that JSON does not know")
+        if isinstance(value, dict | list):
+            left += [(inner, level + 1) for inner in (value.values() if isinstance(value, dict) else value)]
+    return metadata
+
+
+Kept = Annotated[dict[str, Any], AfterValidator(writable)]
 
 
 class Wanted(BaseModel):
@@ -24,7 +42,7 @@ class QueryRequest(Params):
 
     query: str = Field(description=f"a text of 1 to {LONGEST_QUERY:,} characters")
     model: str | None = Field(None, min_length=1, max_length=200, description="a model name of 1 to 200 characters")
-    metadata: dict[str, Any] | None = Field(None, description="an object")
+    metadata: Kept | None = Field(None, description=f"an object of up to {MAX_DEPTH} levels without infinite numbers")
     retrieval: Retrieval | None = Field(None, description='"auto", "off" or "strict"')
     cache: bool | None = Field(None, description="true or false")
 

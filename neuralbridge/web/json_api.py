@@ -58,10 +58,19 @@ def rendered(told: BaseModel, status: int = 200, headers: dict[str, str] | None 
 
 async def read_json(request: web.Request, limit: int) -> object:
     """The body, read as it comes. Raises InvalidParams and DocumentTooLarge."""
+    refuse_other_than_json(request)
+    return from_json(await read_body(request, limit))
+
+
+def refuse_other_than_json(request: web.Request) -> None:
+    """Raises InvalidParams."""
     if request.content_type != "application/json":
         # also what keeps a page of another origin from sending this without being asked about it first
         raise InvalidParams("The body must be application/json, or multipart/form-data with files.")
-    body = await read_body(request, limit)
+
+
+def from_json(body: bytearray) -> object:
+    """Raises InvalidParams."""
     try:
         text = body.decode("utf-8")
         return json.loads(text, parse_constant=refuse_constant)
@@ -70,7 +79,10 @@ async def read_json(request: web.Request, limit: int) -> object:
 
 
 async def read_body(request: web.Request, limit: int) -> bytearray:
-    """The body, read as it comes. Raises DocumentTooLarge."""
+    """The body, read as it comes. Raises InvalidParams for a compressed one, and DocumentTooLarge."""
+    encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity")
+    if encoding.lower() != "identity":
+        raise InvalidParams(f"The body must not be compressed, as Content-Encoding says: {encoding[:60]}.")
     body = bytearray()
     async for chunk in request.content.iter_chunked(CHUNK_BYTES):
         body += chunk

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from neuralbridge.assistant import prompt as prompt_module
 from neuralbridge.assistant.context import Source, turn
 from neuralbridge.assistant.prompt import (
     BORDER,
@@ -366,6 +367,14 @@ def test_messages_are_joined_to_an_order_that_templates_take(
     given: list[tuple[Role, str]], expected: list[tuple[Role, str]]
 ) -> None:
     assert joined(said(*given)) == said(*expected)
+
+
+def test_what_one_side_says_in_many_messages_is_put_together_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[int] = []
+    both = prompt_module.both
+    monkeypatch.setattr(prompt_module, "both", lambda *texts: put.append(len(texts)) or both(*texts))
+    assert joined(said(*[("user", "x")] * 50)) == said(("user", "\n\n".join("x" * 50)))
+    assert sum(put) == 50
 
 
 def test_calls_stay_with_the_message_that_made_them() -> None:

@@ -77,3 +77,17 @@ def test_a_fault_is_said_with_its_place(schema: Any, text: str, said: str) -> No
 def test_decimals_are_multiples_of_their_last_place(number: int, place: tuple[float, int]) -> None:
     factor, digits = place
     assert violation({"multipleOf": factor}, f"{number / 10**digits:.{digits}f}") is None
+
+
+@pytest.mark.parametrize("combined", ["allOf", "anyOf"])
+@pytest.mark.parametrize("text", ['"x"', "7"])
+def test_references_that_fork_on_forty_levels_are_looked_at_once(combined: str, text: str) -> None:
+    levels = {f"{n}": {combined: [{"$ref": f"#/$defs/{n + 1}"}] * 2} for n in range(40)}  # 2 ** 40 ways down
+    schema = {"$ref": "#/$defs/0", "$defs": {**levels, "40": {"type": "string"}}}
+    assert (violation(schema, text) is None) == (text == '"x"')
+
+
+def test_the_same_reference_is_asked_of_each_value() -> None:
+    schema = {"$defs": {"a": {"maxLength": 1}}, "items": {"$ref": "#/$defs/a"}}
+    assert violation(schema, '["x", "y"]') is None
+    assert violation(schema, '["x", "yy"]') == "At $[1]: 'yy' is too long."

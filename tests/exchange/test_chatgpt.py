@@ -170,6 +170,12 @@ def test_a_long_row_of_the_same_speaker_is_one_message(role: str) -> None:
     assert message.content.split() == ["x"] * 3_000
 
 
+def test_a_long_answer_with_a_thousand_ways_on_is_refused_before_it_is_there_a_thousand_times() -> None:
+    ways = {f"w{place}": node("assistant", "x", "a") for place in range(1_000)}
+    with pytest.raises(InvalidRequest, match="cannot be joined"):
+        whole_of_chatgpt(talk({"a": node("assistant", "x" * 100_000), **ways}))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -58,6 +58,25 @@ def test_half_a_character_in_what_a_client_sent_can_be_written_and_read() -> Non
     assert whole_of(json.loads(line_of(conversation).encode())) == conversation
 
 
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_what_an_earlier_version_kept_is_written_out_however_deep() -> None:
+    message = Message("q", None, 1, "user", "why?", "complete", {"a": deep(600)}, AT)
+    assert "[" * 600 + "1" in line_of(Whole("s", None, False, AT, AT, "q", (message,)))
+
+
+@pytest.mark.parametrize("metadata", [{"a": deep(64)}, {"a": float("inf")}])
+def test_metadata_that_could_not_be_written_out_again_is_refused(metadata: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match="metadata"):
+        whole_of({**LINE, "messages": [{**MESSAGE, "metadata": metadata}]})
+    assert whole_of({**LINE, "messages": [{**MESSAGE, "metadata": {"a": deep(62)}}]})
+
+
 def test_what_may_be_left_out_may_be() -> None:
     assert whole_of(LINE) == Whole(
         "s", None, False, AT, AT, "q", (Message("q", None, 1, "user", "why?", "complete", {}, AT),)

@@ -200,6 +200,14 @@ async def test_a_session_id_of_any_other_characters_is_fine(served: Served, sess
     assert (await ask(served, session_id=session_id))["session_id"] == session_id
 
 
+@pytest.mark.parametrize("metadata", ["[" * 64 + "]" * 64, "[1e400]", "-1e999"], ids=["deep", "in a list", "infinite"])
+async def test_metadata_that_could_not_be_written_out_again_is_refused(served: Served, metadata: str) -> None:
+    body = f'{{"query": "why?", "session_id": "s", "metadata": {{"a": {metadata}}}}}'
+    status, told = await call(served, "POST", QUERY, data=body, headers={"Content-Type": "application/json"})
+    assert (status, told["details"]) == (400, {"param": "metadata"})
+    assert (await call(served, "GET", "/api/conversations/s"))[0] == 404
+
+
 async def test_null_counts_as_absent_and_unknown_fields_are_ignored(served: Served) -> None:
     names = ("session_id", "user_id", "model", "temperature", "max_tokens", "retrieval", "cache", "metadata")
     await ask(served, **dict.fromkeys(names), context_type="x", stream=True)

@@ -12,7 +12,7 @@ from neuralbridge.assistant.answers import Answer
 from neuralbridge.assistant.events import Answered, AnswerEvent, Failed, Question, Queued, Receipt, Text
 from neuralbridge.errors import InvalidParams
 from neuralbridge.protocol import openai_replies as replies
-from neuralbridge.protocol.openai import ChatRequest
+from neuralbridge.protocol.openai import HALF, ChatRequest
 from neuralbridge.protocol.requests import LONGEST_QUERY, LONGEST_SESSION_ID
 from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.store.conversations import Conversation
@@ -55,6 +55,8 @@ def question_of(wanted: ChatRequest, session: str) -> Question:
     """Raises InvalidParams."""
     if not 1 <= len(session) <= LONGEST_SESSION_ID:
         raise InvalidParams(f"{SESSION} must have 1 to {LONGEST_SESSION_ID} characters.", SESSION)
+    if HALF.search(session):  # how aiohttp shows the bytes of a header that are no text
+        raise InvalidParams(f"{SESSION} must be UTF-8.", SESSION)
     for name in ALONE:
         if getattr(wanted, name) != ChatRequest.model_fields[name].default:
             raise InvalidParams(f"{name} must not be given together with {SESSION}.", name)

@@ -1,5 +1,6 @@
 """What all of OpenAI's API has in common: who may ask, how bodies are read, how errors are told."""
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
@@ -15,10 +16,12 @@ from neuralbridge.protocol.openai_replies import (
     ErrorBody,
     ErrorReply,
 )
-from neuralbridge.web.json_api import read_json
+from neuralbridge.web.json_api import from_json, read_body, refuse_other_than_json
 from neuralbridge.web.keys import SERVICES
 
 BODY_BYTES = 8 * 1024 * 1024
+LARGE_BYTES = 64 * 1024
+MOST_COMMAS = 1_000_000  # which bounds the values: while json reads them, no other thread comes to its turn
 BUSY = 503  # what OpenAI's clients try again
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -91,7 +94,7 @@ def as_openai(error: Exception) -> ErrorReply:
     param = "model" if isinstance(error, ModelNotFound) else None
     param = "messages" if isinstance(error, PromptTooLong) else param
     param = error.param if isinstance(error, InvalidParams) else param
-    param = "response_format" if isinstance(error, SchemaRefused) else param
+    param = param or ("response_format" if isinstance(error, SchemaRefused) else None)
     return ErrorReply(error=error_body(failure.code, failure.message, status_of(error), param))
 
 
@@ -111,11 +114,23 @@ def told(body: BaseModel, status: int = 200, headers: dict[str, str] | None = No
 
 async def asked(request: web.Request, model: type[Received]) -> tuple[Received, dict[str, str]]:
     """The request, and headers with a warning of what it asks for in vain. Raises InvalidParams, DocumentTooLarge."""
-    body = await read_json(request, BODY_BYTES)
-    wanted = read(model, body)
-    assert isinstance(body, dict)
-    vain = unsupported(body)
+    refuse_other_than_json(request)
+    body = await read_body(request, BODY_BYTES)
+    if len(body) > LARGE_BYTES:  # a second of work, if somebody is out for it
+        wanted, vain = await asyncio.to_thread(understood, model, body)
+    else:
+        wanted, vain = understood(model, body)
     return wanted, {"Warning": f'299 - "not supported here: {", ".join(vain)}"'} if vain else {}
+
+
+def understood(model: type[Received], body: bytearray) -> tuple[Received, list[str]]:
+    """The request, and which of its fields change nothing here. Raises InvalidParams."""
+    if body.count(b",") > MOST_COMMAS:
+        raise InvalidParams(f"The body has more than {MOST_COMMAS:,} commas.")
+    fields = from_json(body)
+    wanted = read(model, fields)
+    assert isinstance(fields, dict)
+    return wanted, unsupported(fields)
 
 
 def model_headers(target: Target, served: str) -> dict[str, str]:

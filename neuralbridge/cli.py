@@ -415,13 +415,25 @@ def import_config_command(file: Path, config_path: Path, out: Path | None) -> No
     """
     from neuralbridge.catalog.import_config import import_config
 
-    imported = import_config(read_text(file), file, read_config(config_path))
+    present = read_config(config_path)
+    if out is not None:
+        present = seen_from(out.parent, present, config_path.parent)
+    imported = import_config(read_text(file), file, present)
     if out is None:
         click.echo(imported.text, nl=False)
     else:
         write_new(out, imported.text)
     for note in imported.notes:
         click.echo(note, err=True)
+
+
+def seen_from(folder: Path, config: Config, home: Path) -> Config:
+    """A configuration whose model files are named as from another folder."""
+    models = {
+        key: model.model_copy(update={"path": os.path.relpath(home / model.path, folder)})
+        for key, model in config.models.items()
+    }
+    return config.model_copy(update={"models": models})
 
 
 def write_new(path: Path, text: str) -> None:

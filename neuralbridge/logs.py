@@ -20,3 +20,4 @@ def to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Facts("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # it tells of every build of itself that is not there

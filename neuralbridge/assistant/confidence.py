@@ -10,7 +10,7 @@ from neuralbridge.assistant.curves import probability
 
 Level = Literal["high", "medium", "low"]
 HIGH, MEDIUM = 0.7, 0.4
-SURE, UNSURE = 0.8, 0.5  # of its words, in probabilities
+SURE, UNSURE, GUESSED = 0.8, 0.5, 0.1  # of its words, in probabilities
 WELL, HARDLY = 0.7, 0.3  # fit passages a question, in probabilities of an answer in them
 
 
@@ -93,6 +93,8 @@ def reasons(features: Features) -> list[str]:
         said.append("The model was sure of its words.")
     elif features.mean < UNSURE:
         said.append("The model was unsure of its words.")
+    if features.lowest < GUESSED:
+        said.append("Some of its words were little more than guesses.")
     if features.repeated > 0.3:
         said.append("The answer repeats itself.")
     if features.cut:

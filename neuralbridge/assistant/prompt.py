@@ -241,13 +241,13 @@ class Prompts:
             if question.role == "user" and answer.role == "assistant" and answer.content
         ]
         encoded = await self._engine.tokenize(
-            [(text, False) for question, answer in pairs for text in (asked_with(question), answer.content)]
+            [(text, False) for question, answer in pairs for text in (asked_with(question), in_own_words(answer))]
         )
         return [
             Exchange(
                 question.position - 1,
                 asked_with(question),
-                answer.content,
+                in_own_words(answer),
                 frame + len(asked) + len(said),
                 restored(question.context),
             )
@@ -308,6 +308,17 @@ class Prompts:
 
 def asked_with(question: Message) -> str:
     return turn(question.content, restored(question.context))
+
+
+def in_own_words(answer: Message) -> str:
+    """An answer as the model is shown it: without what we said around a passage, which it would say after us."""
+    citations = answer.metadata.get("citations") or []
+    if answer.metadata.get("finish_reason") == "no_evidence":
+        return answer.content.partition("\n")[0]
+    if len(citations) == 1 and citations[0].get("text") and citations[0]["sentence"][0] > 0:
+        passage = str(citations[0]["text"])
+        return passage if answer.content.endswith(passage) else answer.content
+    return answer.content
 
 
 def numbered(passages: list[Source], first: int) -> tuple[Source, ...]:

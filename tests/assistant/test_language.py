@@ -29,6 +29,11 @@ def test_portuguese(query: str) -> None:
         "¿?",
         "Lisboa",
         "me no as a do",  # words of both
+        "Wann öffnet das Museum?",
+        "Quando si paga l'affitto?",
+        "Quando parte il traghetto?",
+        "¿Cuándo se paga el alquiler?",
+        "Quand ouvre le musée ?",
     ],
 )
 def test_english_or_undecided(query: str) -> None:

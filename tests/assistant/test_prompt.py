@@ -24,6 +24,7 @@ from neuralbridge.assistant.prompt import (
     PAGE,
     Prompt,
     Prompts,
+    in_own_words,
     joined,
     numbered,
     strings,
@@ -689,3 +690,25 @@ def test_every_text_in_a_value_is_looked_at(value: Any) -> None:
         assert json.dumps(text, ensure_ascii=False) in dumped
         rest = rest.replace(json.dumps(text, ensure_ascii=False), "", 1)
     assert '"' not in rest
+
+
+PASSAGE = {"text": "The warranty lasts 27 months.", "sentence": [9, 38]}
+
+
+@pytest.mark.parametrize(
+    ("content", "metadata", "shown"),
+    [
+        ("I think:\n" + PASSAGE["text"], {"citations": [PASSAGE]}, PASSAGE["text"]),  # type: ignore[operator]
+        ("I think:\nSo.", {"citations": [PASSAGE]}, "I think:\nSo."),
+        ("Two. Sentences.", {"citations": [PASSAGE, PASSAGE]}, "Two. Sentences."),
+        (PASSAGE["text"], {"citations": [{**PASSAGE, "sentence": [0, 29]}]}, PASSAGE["text"]),
+        ("No answer.\n\n- nearest", {"finish_reason": "no_evidence"}, "No answer."),
+        ("Yes.", {}, "Yes."),
+        ("Yes.", {"citations": [{"sentence": [0, 4], "text": None}]}, "Yes."),
+    ],
+)
+def test_what_we_said_around_a_passage_is_not_shown_to_the_model_again(
+    content: str, metadata: dict[str, Any], shown: str
+) -> None:
+    answer = Message("u", None, 2, "assistant", content, "complete", metadata, "2026-01-01T00:00:00.000Z")
+    assert in_own_words(answer) == shown

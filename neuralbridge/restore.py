@@ -59,7 +59,8 @@ def restore(file: Path, config_path: Path, data_dir: Path | None) -> Path:
         try:
             with opened(file) as (archive, manifest):
                 unpack(archive, SETTINGS, manifest.members[SETTINGS], staged(config))
-                data = data_dir or config_path.parent / data_dir_of(staged(config), file)
+                wanted = data_dir_of(staged(config), file)  # also where it is not: the settings are checked by it
+                data = data_dir or config_path.parent / wanted
                 held.enter_context(claim(data))
                 stage_database(file, archive, manifest, data)
             pending = Pending(data=str(data.resolve()), before=unused_name(data))

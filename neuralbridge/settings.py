@@ -89,7 +89,7 @@ class Settings:
         """Apply what the file says now, if that is anything new."""
         loop = asyncio.get_running_loop()
         try:
-            text = await loop.run_in_executor(reader, read_text, path)
+            text = await loop.run_in_executor(reader, read_file, path)
             if text == self._text:
                 return
             self._text = text
@@ -108,6 +108,13 @@ class Settings:
         self.error, self.pending = None, pending
         if news:
             logger.info("the configuration was read anew", extra={"pending": ", ".join(pending) or "nothing"})
+
+
+def read_file(path: Path) -> str:
+    """Raises ConfigInvalid. A pipe in the place of the file would be waited for, and nothing followed any more."""
+    if path.exists() and not path.is_file():
+        raise ConfigInvalid(f"{path}: not a file; expected a configuration file")
+    return read_text(path)
 
 
 def stamp(path: Path) -> Stamp:

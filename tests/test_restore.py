@@ -169,10 +169,10 @@ async def test_settings_behind_a_link_are_replaced_where_they_are(archive: Path,
 # Nothing of it
 
 
-def refused(home: Path, file: Path) -> str:
+def refused(home: Path, file: Path, *arguments: object) -> str:
     """The one line it is refused with; nothing has changed."""
     before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file() and path.name != "lock"}
-    done = restored(home, file)
+    done = restored(home, file, *arguments)
     assert (done.exit_code, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file() and path.name != "lock"} == before
@@ -360,6 +360,7 @@ def test_a_damaged_database_is_refused_though_it_is_as_described(archive: Path, 
 def test_settings_that_this_program_does_not_take_are_refused_with_their_mistake(archive: Path, home: Path) -> None:
     remade(archive, lambda members: members.update({SETTINGS: b"version: 1\ncolour: red\n"}))
     assert "colour: unknown setting" in refused(home, archive)
+    assert "colour: unknown setting" in refused(home, archive, "--data-dir", home / "data")
 
 
 async def test_an_older_database_is_taken_and_the_server_brings_it_up_to_date(archive: Path, home: Path) -> None:

@@ -203,6 +203,17 @@ async def test_a_file_that_went_away_changes_nothing_and_may_come_back(serve: Se
     await until_told(served, error=None)
 
 
+async def test_a_pipe_in_the_place_of_the_file_holds_nothing_up(serve: Serve, file: Path) -> None:
+    served = await serve(config_file=file)
+    pipe = file.with_name("pipe")
+    os.mkfifo(pipe)
+    pipe.replace(file)
+    await until_told(served, error="config.yaml: not a file; expected a configuration file")
+    moved(file, pipe)
+    save(file, **named(system_prompt="Rhyme."))
+    await until_told(served, error=None)
+
+
 async def test_what_waits_for_a_restart_is_told_until_it_is_taken_back(serve: Serve, file: Path) -> None:
     served = await serve(config_file=file)
     save(file, limits={"waiting_questions": 3}, data_dir="elsewhere")

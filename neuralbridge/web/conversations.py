@@ -27,6 +27,7 @@ from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.proxy import refused
 
 IMPORT_BYTES = 128 * 1024 * 1024  # it is in memory while it is read
+UPLOAD_SECONDS = 300.0
 IMPORT_RETRY_MS = 5_000
 IMPORTING = web.AppKey("importing", asyncio.Lock)
 KINDS: dict[Format, tuple[str, str]] = {
@@ -107,7 +108,11 @@ async def take_in(request: web.Request) -> web.Response:
         raise Overloaded("Conversations are being imported already; one file at a time.", IMPORT_RETRY_MS)
     async with importing:
         form = request.content_type == "multipart/form-data"
-        content = await (read_file(request) if form else read_body(request, IMPORT_BYTES))
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):  # others wait
+                content = await (read_file(request) if form else read_body(request, IMPORT_BYTES))
+        except TimeoutError:
+            raise InvalidParams(f"The file was not here within {UPLOAD_SECONDS:g} seconds.") from None
         if not content:
             raise InvalidParams("The file is empty.")
         return rendered(await request.app[SERVICES].transfer.take_in(LOCAL, content))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -340,6 +341,20 @@ async def test_one_file_at_a_time(served: Served) -> None:
     begun.set()
     assert (status, code, details["retry_after_ms"] > 0) == (429, "server_busy", True)
     assert (await first)[0] == 200
+
+
+async def test_a_file_that_does_not_come_makes_room_for_others(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversations, "UPLOAD_SECONDS", 0.2)
+    ended = asyncio.Event()
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"["
+        await ended.wait()
+
+    status, code, _ = await refused(served, "POST", "/import", data=never())
+    ended.set()
+    assert (status, code) == (400, "invalid_params")
+    assert (await call(served, "POST", "/import", data=b"[]"))[0] == 200
 
 
 @pytest.mark.parametrize(("method", "path"), [("PATCH", "/s"), ("DELETE", "/s"), ("POST", "/import")])

@@ -5,8 +5,8 @@ from neuralbridge.words import ENGLISH, PORTUGUESE, fold, words
 ASKING = """quanto quanta quantos quantas onde quando quem como qual quais pode podem posso devo preciso tenho ha dura
     custa fica abre fecha meu minha meus minhas"""
 # Words of German, Spanish, French and Italian, which share others with Portuguese
-OTHERS = """der die das ist und wann wie was wo ein eine el los las del es una cuando donde cuanto le les des du est quand
-    quel quelle et il lo gli di si che dove"""
+OTHERS = """der die das ist und wann wie was wo ein eine el los las del es una cuando donde cuanto le les des du est
+    quand quel quelle et il lo gli di si che dove"""
 ELSEWHERE = frozenset(OTHERS.split())
 BOTH = frozenset({"a", "as", "do", "no", "me", "e", "o", "os", "or", "so"})  # words of either
 FOLDED_ENGLISH = frozenset(ENGLISH.split()) - BOTH

@@ -99,6 +99,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException:
         raise
     except Exception as error:
+        if request.writer.output_size > 0:
+            raise  # the answer has begun: aiohttp cuts it off, and another one in the middle of it would be misread
         logger.exception("a request failed", extra={"path": request.path[:200]})
         if request.path.startswith("/v1/"):
             return refused(error)

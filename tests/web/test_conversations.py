@@ -343,6 +343,18 @@ async def test_one_file_at_a_time(served: Served) -> None:
     assert (await first)[0] == 200
 
 
+async def test_an_export_that_fails_half_way_is_cut_off(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> AsyncIterator[str]:
+        yield "x"
+        raise RuntimeError
+
+    monkeypatch.setattr(served.server.app[SERVICES].transfer, "all_exported", broken)
+    async with aiohttp.ClientSession(base_url=served.url, timeout=aiohttp.ClientTimeout(10)) as http:
+        reply = await http.get("/api/conversations/export")
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await reply.read()
+
+
 async def test_a_file_that_does_not_come_makes_room_for_others(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "UPLOAD_SECONDS", 0.2)
     ended = asyncio.Event()

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from neuralbridge.commands.backup import DATABASE, MANIFEST, SETTINGS, Manifest, Member, sync
 from neuralbridge.config import read_config
 from neuralbridge.data_folder import claim
-from neuralbridge.database import APPLICATION_ID, connect_to_read, damaged, migrations
+from neuralbridge.database import APPLICATION_ID, connect_to_read, damaged, migrate, migrations
 from neuralbridge.errors import BackupRefused, ConfigInvalid, DataInUse, DataUnusable
 from neuralbridge.yaml_file import MAX_BYTES
 
@@ -185,6 +185,7 @@ def check_database(file: Path, database: Path) -> None:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (schema,) = connection.execute("PRAGMA user_version").fetchone()
+            made_of = schema_of(connection)
             if verdict != "ok":
                 raise damaged(verdict)
     except sqlite3.Error as error:
@@ -196,6 +197,18 @@ def check_database(file: Path, database: Path) -> None:
         raise BackupRefused(
             f"{file}: the database in it has schema {schema}, newer than this program's {newest}; use a newer program."
         )
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, database, migrations()[:schema])
+        foreign = made_of - schema_of(connection)
+    if foreign:  # a trigger would act whenever the server writes
+        kind, name, _ = min(foreign)
+        raise BackupRefused(f"{file}: the database in it has a {kind} {name[:60]!r} that is not ours.")
+
+
+def schema_of(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """Tables, indexes and triggers, by kind, name and how they were made."""
+    query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    return {(kind, name, sql or "") for kind, name, sql in connection.execute(query)}
 
 
 def unused_name(data: Path) -> str:

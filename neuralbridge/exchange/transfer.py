@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from neuralbridge.database import Database
-from neuralbridge.errors import InvalidRequest, NotFound
+from neuralbridge.errors import InvalidParams, InvalidRequest, NotFound
 from neuralbridge.exchange.jsonl import line_of
 from neuralbridge.exchange.markdown import BETWEEN, markdown_of
 from neuralbridge.exchange.reading import Refused, conversations_in
@@ -18,6 +18,7 @@ from neuralbridge.store.archive import Whole
 from neuralbridge.store.conversations import Conversation
 
 REFUSALS_TOLD = 100
+MOST_REFUSALS = 10_000  # then it is no file for us, however long it goes on
 
 Format = Literal["markdown", "jsonl"]
 FORMS: dict[Format, Callable[[Whole], str]] = {
@@ -66,7 +67,7 @@ class Transfer:
         """Take in all conversations of a file, each in a transaction of its own. What is here already stays as it is,
         so doing it again adds nothing.
 
-        Raises InvalidParams for a file of no kind that we know.
+        Raises InvalidParams for a file of no kind that we know, or with hardly a conversation in it.
         """
         report = ImportReport()
         found = conversations_in(content)
@@ -78,6 +79,8 @@ class Transfer:
                     report.refused += 1
                     if report.refused <= REFUSALS_TOLD:
                         report.refusals.append(NotTaken(where=refused.where, reason=refused.reason))
+                    if report.refused > MOST_REFUSALS:
+                        raise InvalidParams(f"More than {MOST_REFUSALS:,} entries of the file are no conversations.")
         finally:
             reader.shutdown(wait=False)
         return report

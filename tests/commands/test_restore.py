@@ -321,6 +321,11 @@ def test_a_member_that_unpacks_to_more_than_it_should_is_left_as_soon_as_it_does
     [
         ("PRAGMA user_version = 99", "has schema 99, newer than this program's"),
         ("PRAGMA application_id = 7", "of another program"),
+        (
+            "CREATE TRIGGER evil AFTER INSERT ON messages BEGIN DELETE FROM documents; END",
+            "a trigger 'evil' that is not",
+        ),
+        ("CREATE TABLE more (x)", "a table 'more' that is not ours"),
     ],
 )
 def test_a_database_that_is_not_for_this_program_is_refused(

@@ -173,6 +173,14 @@ async def test_only_some_refusals_are_told_and_all_are_counted(
     assert (report.refused, [each.where for each in report.refusals]) == (5, ["line 1", "line 2"])
 
 
+async def test_a_file_with_hardly_a_conversation_in_it_is_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MOST_REFUSALS", 3)
+    with pytest.raises(InvalidParams, match="More than 3 entries"):
+        await Transfer(database).take_in("local", b"{}\n" * 1_000_000)
+
+
 async def test_a_file_of_another_kind_is_refused(database: Database) -> None:
     with pytest.raises(InvalidParams):
         await Transfer(database).take_in("local", b"hello")

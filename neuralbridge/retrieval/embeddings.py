@@ -58,6 +58,8 @@ class Embeddings:
         self._open_embedder = open_embedder
         self._serving: Serving | None = None
         self._writers = asyncio.Semaphore(WRITERS)
+        # A change of the database and the same of the index: a removal in between would leave vectors of nothing
+        self.committing = asyncio.Lock()
         self._opened = asyncio.Event()
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -196,10 +196,11 @@ class Ingestion:
             progress(state="embedding", passages=len(document.passages))
             async with self._embeddings.writing() as serving:
                 vectors = await self._embed(serving, document, progress)
-                change = await self._documents.put(document, vectors, serving.model)
-                await serving.vectors.remove(change.removed)
-                await serving.vectors.add(change.added, change.vectors)
-                await self._documents.indexed()
+                async with self._embeddings.committing:
+                    change = await self._documents.put(document, vectors, serving.model)
+                    await serving.vectors.remove(change.removed)
+                    await serving.vectors.add(change.added, change.vectors)
+                    await self._documents.indexed()
         return Taken(source.uid, len(document.passages))
 
     async def _embed(self, serving: Serving, document: NewDocument, progress: Callable[..., None]) -> Matrix:

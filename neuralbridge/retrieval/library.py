@@ -96,10 +96,11 @@ class Library:
 
     async def remove(self, uid: str, owner: str = LOCAL) -> None:
         """Forget a document. Raises NotFound."""
-        removed = await self.documents.remove(owner, uid)
-        try:
-            serving = await self.embeddings.serving()
-        except DocumentsUnavailable:
-            return  # the next start takes it out of the index
-        await serving.vectors.remove(removed)
-        await self.documents.indexed()
+        async with self.embeddings.committing:
+            removed = await self.documents.remove(owner, uid)
+            try:
+                serving = await self.embeddings.serving()
+            except DocumentsUnavailable:
+                return  # the next start takes it out of the index
+            await serving.vectors.remove(removed)
+            await self.documents.indexed()

@@ -1,15 +1,18 @@
 """The library as a whole, on real SQLite and FAISS: found by words and by meaning, and across a change of model."""
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neuralbridge.errors import NotFound
+from neuralbridge.retrieval.arrays import Ids, Matrix
 from neuralbridge.retrieval.documents import NewDocument, NewPassage, Source
 from neuralbridge.retrieval.index import RECALL
 from neuralbridge.retrieval.ingestion import Content
 from neuralbridge.retrieval.library import Library
+from neuralbridge.retrieval.vectors import Vectors
 from tests.fakes import FakeEmbedder
 from tests.retrieval.rooms import contents, library_in, troubles
 
@@ -184,3 +187,23 @@ async def test_a_new_embedding_model_takes_over_when_it_has_caught_up(tmp_path: 
         assert [*await library.documents.vectors.models()] == [(await library.embeddings.serving()).model]
     assert contents(data) == before
     assert troubles(data) == []
+
+
+async def test_a_document_that_goes_while_it_comes_leaves_nothing_in_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Vectors.add
+    removing: list[asyncio.Task[None]] = []
+    async with library_in(tmp_path / "data") as library:
+
+        async def add_while_it_goes(vectors: Vectors, ids: Ids, rows: Matrix) -> None:
+            (document,) = await library.documents.listed("local", 10)
+            removing.append(asyncio.create_task(library.remove(document.uid)))
+            await asyncio.wait(removing, timeout=0.2)  # as far as the removal gets
+            await add(vectors, ids, rows)
+
+        monkeypatch.setattr(Vectors, "add", add_while_it_goes)
+        await put(library, "pump.txt", SHELF["pump.txt"])
+        await asyncio.gather(*removing)
+        assert len((await library.embeddings.serving()).vectors) == 0
+    assert troubles(tmp_path / "data") == []

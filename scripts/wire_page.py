@@ -8,11 +8,14 @@ from pydantic import BaseModel
 
 from neuralbridge.protocol.pushes import PUSHES
 from neuralbridge.protocol.requests import (
+    ContinueRequest,
     FeedbackRequest,
     HistoryRequest,
     JoinRequest,
     QueryRequest,
+    RegenerateRequest,
     ResumePoint,
+    SelectRequest,
     StopRequest,
 )
 
@@ -22,7 +25,10 @@ REQUESTS: dict[str, type[BaseModel]] = {
     "phx_join": JoinRequest,
     "phx_join's resume": ResumePoint,
     "query, stream_query": QueryRequest,
+    "regenerate": RegenerateRequest,
+    "continue": ContinueRequest,
     "get_history": HistoryRequest,
+    "select": SelectRequest,
     "stop": StopRequest,
     "feedback": FeedbackRequest,
 }

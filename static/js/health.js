@@ -1,25 +1,19 @@
-// How the server's configuration stands, asked now and then while somebody could see it. Knows no page.
+// How the server is, asked now and then while somebody could see it. Knows no page.
 
 const EVERY_MS = 5000;
 
-/** `reachable()` says whether asking makes sense; `tell({error, pending})` hears each answer. */
-export function followConfig(document, { reachable, tell, ask = askServer, every = setInterval }) {
+/** `reachable()` says whether asking makes sense; `tell(health)` hears each answer. Returns what asks at once. */
+export function followHealth(document, { server, reachable, tell, every = setInterval }) {
   const look = async () => {
     if (document.visibilityState === "hidden" || !reachable()) return;
-    const health = await ask();
-    if (health?.config) tell(health.config);
+    try {
+      const health = await server.get("/api/proxy/health");
+      if (health !== null) tell(health);
+    } catch {
+      // Away, or it does not know us any more: the line about the connection says so.
+    }
   };
   document.addEventListener("visibilitychange", look);
   every(look, EVERY_MS);
   return look;
-}
-
-/** Null when the server cannot be reached: the line about the connection says so. */
-async function askServer() {
-  try {
-    const response = await fetch("/api/proxy/health", { cache: "no-store" });
-    return response.ok ? await response.json() : null;
-  } catch {
-    return null;
-  }
 }

@@ -1,66 +1,69 @@
-// Wiring: channel -> conversation -> page, and back.
+// Wiring: what the page is made of, and who hears of what.
 
-import { Channel } from "./channel.js";
-import { reduce, startConversation, stoppable, unfinished, unsent } from "./conversation.js";
-import { followConfig } from "./health.js";
-import { Memory, newId } from "./memory.js";
-import { Page } from "./view/page.js";
-import { wordsFor } from "./words.js";
+import { Account } from "./account.js";
+import { Chat } from "./chat.js";
+import { Documents } from "./documents.js";
+import { Evidence } from "./evidence.js";
+import { wordsFor } from "./i18n.js";
+import { Memory } from "./memory.js";
+import { Past } from "./past.js";
+import { Router, takeCode } from "./router.js";
+import { Server } from "./server.js";
+import { Settings } from "./settings.js";
+import { Toasts } from "./view/toasts.js";
+import { label } from "./view/words.js";
+import { Worker } from "./worker.js";
 
-let state, channel;
-const memory = new Memory(() => window.localStorage);
-const page = new Page(document, wordsFor(navigator.languages), {
-  onAsk: ask,
-  onAgain: ({ key, question }) => ask(question, key),
-  onTyped: (text) => tell({ type: "typed", text }),
-  onEdit: ({ key }) => tell({ type: "withdrawn", key }),
-  onLeave: ({ stream_id }) => channel.stop(stream_id),
-  onStop: stop,
-  onDismiss: () => tell({ type: "dismissed" }),
-  onEarlier: (id) => channel.readEarlier(id),
-  onTryNow: () => channel.tryNow(),
-  onNewConversation: () => enter(newId(), state.turns.length > 0 ? memory.get("session") : state.previous),
-  onGoBack: () => enter(state.previous, null),
+const code = takeCode(window);
+const memory = new Memory(() => window.localStorage, () => window.sessionStorage);
+const words = await wordsFor(document, memory);
+label(document, words);
+
+const toasts = new Toasts(document.getElementById("toasts"), words);
+const server = new Server({
+  onSignedOut: () => account.refused(),
+  onCopy: (path, time) => settings.copied(path, time),
 });
-const lookAtConfig = followConfig(document, {
-  reachable: () => state.connection.is === "connected" && navigator.onLine,
-  tell: (config) => page.showConfig(config),
+const worker = new Worker(window);
+const outside = { document, words, server, memory, toasts, worker };
+const account = new Account({
+  ...outside,
+  onSignedIn: () => (chat.signedIn(), past.again(), documents.again()),
+  onSignedOut: (rest) => (worker.forget(), chat.signedOut(rest)),
+  onKnown: () => (documents.known(), settings.known()),
 });
-enter(memory.get("session") ?? newId(), memory.get("previous") || null);
+const common = { ...outside, account };
+const evidence = new Evidence(common);
+const chat = new Chat({
+  ...common,
+  evidence,
+  onTold: (change) => (router.stand(path(change.id)), past.told(change), settings.told(change)),
+  onLeft: (id) => router.go(id === null ? "/" : path(id)),
+  onFiles: (files) => documents.add(files),
+  onAttach: () => documents.choose(),
+  onConnection: () => settings.connected(),
+  onUnsure: () => account.unsure(),
+});
+const past = new Past({
+  ...common,
+  onOpen: (id, messageId) => (chat.seek(id, messageId), router.go(path(id))),
+  onGone: (id) => chat.gone(id),
+  onTitle: (title) => chat.named(title),
+});
+const documents = new Documents({ ...common, evidence, onOpen: () => router.go("/documents") });
+const settings = new Settings({ ...common, chat });
+const router = new Router(window, {
+  onConversation: (id) => (documents.hide(), evidence.close(), past.opened(chat.enter(id), id !== null), chat.show()),
+  onDocuments: (id) => (chat.begin(), chat.hide(), evidence.close(), past.opened(null), documents.show(id)),
+  onCode: (code) => account.pair(code),
+});
+account.start(code);
+settings.start();
+past.start();
+documents.start();
+router.start(() => chat.remembered());
+performance.mark("interactive"); // scripts/bench --page reads it
 
-function enter(id, previous) {
-  channel?.close();
-  memory.set("session", id);
-  memory.set("previous", previous ?? "");
-  state = startConversation({ draft: memory.get("draft") ?? "", previous });
-  channel = new Channel(id, { tell, resume: () => unfinished(state) });
-  channel.open();
-  page.open(state);
-}
-
-function tell(event) {
-  state = reduce(state, event);
-  memory.set("draft", state.draft);
-  if (event.type === "joined") channel.readHistory();
-  if (event.type === "joined") lookAtConfig();
-  if (event.type === "joined" || event.type === "asked") sendWaiting();
-  page.show(state);
-}
-
-function ask(query, instead) {
-  page.goToEnd();
-  tell({ type: "asked", key: newId(), query, instead });
-}
-
-function sendWaiting() {
-  for (const { key, question } of unsent(state)) {
-    const ref = channel.ask(question); // null while there is no one to ask
-    if (ref !== null) tell({ type: "sent", key, ref });
-  }
-}
-
-function stop() {
-  const turn = stoppable(state);
-  if (turn?.status === "unsent") tell({ type: "withdrawn", key: turn.key });
-  else if (turn) channel.stop(turn.stream_id);
+function path(id) {
+  return `/c/${encodeURIComponent(id)}`;
 }

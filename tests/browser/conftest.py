@@ -6,10 +6,12 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import pytest_asyncio
@@ -18,13 +20,17 @@ from aiohttp import WSCloseCode
 from aiohttp.test_utils import TestServer, unused_port
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, async_playwright, expect
 
-from neuralbridge.app import build_app
+from neuralbridge.access.users import Role
+from neuralbridge.app import OpenEmbedder, build_app
 from neuralbridge.config import Config
 from neuralbridge.protocol.handshake import Doors
+from neuralbridge.retrieval.embedder import Embedder
+from neuralbridge.store.conversations import Conversation
+from neuralbridge.web.assets import ASSETS, Assets
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.websocket import SOCKETS
 from tests.conftest import SETTINGS
-from tests.fakes import FakeRunner
+from tests.fakes import FakeEmbedder, FakeRunner, echo
 
 ROOT = Path(__file__).parent.parent.parent
 ARGUMENTS = [
@@ -39,8 +45,13 @@ CELLS = 40_000  # the scripted model's tokens are bytes
 START_SECONDS = 60
 STOP_SECONDS = 20
 LISTENING = re.compile(r"listening on (http://\S+)")
-# What a browser logs by itself for a socket that cannot be opened; no page can prevent it.
-UNREACHABLE = re.compile(r"WebSocket connection to '[^']*' failed")
+# What a browser logs by itself for a server that is away; no page can prevent it.
+UNREACHABLE = re.compile(r"WebSocket connection to '[^']*' failed|Failed to load resource: net::ERR_")
+REFUSED = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
+# ... and for a page that was left while its socket was being opened
+LEFT = re.compile(r"WebSocket connection to '[^']*' failed: WebSocket is closed before the connection is established")
+LOCAL_TOKEN = "nb_a-token-of-the-local-user-for-tests"
+NO_WORKER = "Service Worker registration blocked by Playwright"
 
 expect.set_options(timeout=20_000)
 
@@ -75,6 +86,7 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     expects_lost_connection: bool = False
+    expects_refusals: bool = False
 
     def watch(self) -> None:
         self.context.on("request", lambda request: self.requests.append(request.url))
@@ -84,7 +96,9 @@ class Visit:
 
     def _listen(self, message: ConsoleMessage) -> None:
         unreachable = self.expects_lost_connection and UNREACHABLE.match(message.text)
-        if message.type in {"error", "warning"} and not unreachable:
+        refused = self.expects_refusals and REFUSED.match(message.text)
+        expected = unreachable or refused or LEFT.match(message.text) or message.text == NO_WORKER
+        if message.type in {"error", "warning"} and not expected:
             self.complaints.append(message.text)
 
     def strays(self) -> list[str]:
@@ -106,7 +120,7 @@ class Visit:
     # What a visitor sees
 
     async def is_connected(self) -> None:
-        await expect(self.page.locator("#connection[data-is=connected]")).to_be_visible()
+        await expect(self.page.locator("#connection")).to_have_attribute("data-is", "connected")
 
     def turn(self, number: int = -1) -> Locator:
         return self.page.locator(".turn").nth(number)
@@ -136,10 +150,11 @@ async def visits() -> AsyncIterator[list[Visit]]:
 
 @pytest.fixture
 def visit(browser: Browser, visits: list[Visit]) -> Visits:
-    """`await visit(url, **options of the browser context)`. Of several addresses the first is the page's."""
+    """`await visit(url, **options of the browser context)`. Of several addresses the first is the page's. Without the
+    page's service worker, unless asked for: Playwright cannot answer in a server's place where there is one."""
 
     async def start(*origins: str, **options: Any) -> Visit:
-        context = await browser.new_context(**{"locale": "en-GB", **options})
+        context = await browser.new_context(**{"locale": "en-GB", "service_workers": "block", **options})
         visit = Visit(context, await context.new_page(), [*origins])
         visit.watch()
         visits.append(visit)
@@ -155,20 +170,32 @@ async def leave(visits: list[Visit]) -> None:
 
 
 class ScriptedServer:
-    """The server with a scripted model, which the test holds, steps and lets run."""
+    """The server with a scripted model, which the test holds, steps and lets run.
 
-    def __init__(self, data: Path) -> None:
+    Of its next start are `documents` and other `sections` of the configuration, `embedder`, and `reply`, what the
+    model says.
+    """
+
+    reply = staticmethod(echo)
+
+    def __init__(self, data: Path, embedder: OpenEmbedder = Embedder) -> None:
+        self.documents: dict[str, Any] = {}
+        self.sections: dict[str, Any] = {}
+        self.embedder = embedder
         self.port = unused_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.runner = FakeRunner()
         self._data = data
         self._server: TestServer | None = None
 
-    async def start(self) -> None:
-        """Start, with a new model on the data of before."""
-        runner = self.runner = FakeRunner(cells=CELLS)
-        self.app = build_app(Config.model_validate(SETTINGS), self._data, lambda _: runner)
+    async def start(self, static: Path | None = None) -> None:
+        """Start, with a new model on the data of before, and perhaps other files of the page."""
+        runner = self.runner = FakeRunner(cells=CELLS, reply=self.reply)
+        config = Config.model_validate({**SETTINGS, "documents": self.documents, **self.sections})
+        self.app = build_app(config, self._data, lambda _: runner, open_embedder=self.embedder)
         self.app[SERVICES].doors = Doors(self.port, "127.0.0.1", [], [])
+        if static is not None:
+            self.app[ASSETS] = Assets(static)
         self._server = TestServer(self.app, port=self.port)
         await self._server.start_server()
 
@@ -176,6 +203,30 @@ class ScriptedServer:
         if self._server is not None:
             self.runner.release()
             await self._server.close()
+
+    async def answer_with(self, session: str, question: str, answer: str) -> None:
+        """Put a question and its answer at the end of a conversation, as if they had been said."""
+        store = self.app[SERVICES].conversations
+        turn = await store.begin(Conversation("local", session), question, {}, {})
+        await store.finish(turn, answer, "complete", {})
+
+    @contextmanager
+    def held_until_stopped(self) -> Iterator[None]:
+        """The model is held until the server is asked, inside, to stop an answer: it has not ended by then."""
+        answers, runner = self.app[SERVICES].answers, self.runner
+        stop = answers.stop
+
+        def stop_and_release(conversation: Conversation, id: str | None = None) -> None:
+            stop(conversation, id)
+            runner.release()
+
+        runner.hold()
+        with patch.object(answers, "stop", stop_and_release):
+            yield
+
+    def token(self, user: str, role: Role = "user") -> str:
+        """A new token of that user."""
+        return self.app[SERVICES].gate.tokens.new(user, role)
 
     async def drop_sockets(self) -> None:
         """What a broken network does: the connections end, the answers go on."""
@@ -186,6 +237,17 @@ class ScriptedServer:
 @pytest_asyncio.fixture(loop_scope="session")
 async def scripted(tmp_path: Path, visits: list[Visit]) -> AsyncIterator[ScriptedServer]:
     server = ScriptedServer(tmp_path / "data")
+    await server.start()
+    yield server
+    await leave(visits)
+    await server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def guarded(tmp_path: Path, visits: list[Visit]) -> AsyncIterator[ScriptedServer]:
+    """One that asks for a token; `LOCAL_TOKEN` is the one of the local user."""
+    server = ScriptedServer(tmp_path / "data", FakeEmbedder)
+    server.sections = {"auth": {"required": True, "token": LOCAL_TOKEN}}
     await server.start()
     yield server
     await leave(visits)

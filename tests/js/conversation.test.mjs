@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { earliest, reduce, startConversation, stoppable, unfinished, unsent } from "../../static/js/conversation.js";
+import { earliest, reduce, startConversation, stoppable, unfinished, unsent } from "../../static/js/state/conversation.js";
 
 const after = (state, ...events) => events.reduce(reduce, state);
 const fresh = (...events) => after(startConversation(), ...events);
@@ -32,6 +32,12 @@ const pair = (n, question, answer, more = {}) => [
 ];
 const connected = [joined(), history()];
 const drop = { type: "waiting", since: 1000, retry_at: 3000 };
+
+test("a question has its name as soon as its answer begins, so that it can be edited", () => {
+  const state = fresh(...connected, asked("why"), sent("why"), start("why", { question_id: "q1", message_id: "a1" }), complete(2, "so"));
+  assert.deepEqual([last(state).id, last(state).answer_id], ["q1", "a1"]);
+  assert.deepEqual(shape(after(state, history(pair(1, "why", "so")))), [["why", "so", "complete"]]);
+});
 
 test("a question is answered token by token and ends with its metadata", () => {
   const metadata = { finish_reason: "stop", message_id: "a1", model_used: "small" };
@@ -295,4 +301,130 @@ test("asking empties the composer, unless something else was asked than what is 
   const typed = fresh({ type: "typed", text: " why\n" });
   assert.equal(reduce(typed, asked("why")).draft, "");
   assert.equal(reduce(typed, asked("an example")).draft, " why\n");
+});
+
+// ---- branches
+
+const told = (n, more = {}) => pair(n, `question ${n}`, `answer ${n}`, more);
+const three = [...connected.slice(0, 1), history([...told(1), ...told(2), ...told(3)])];
+const asks = (state) => state.turns.map(({ question }) => question);
+
+test("an edited question takes the place of the other and of what stands below it", () => {
+  const state = fresh(...three, { type: "asked", key: "new", query: "instead", edits: "q2" });
+  assert.deepEqual(asks(state), ["question 1", "instead"]);
+  assert.equal(last(state).edits, "q2");
+});
+
+test("the history names the versions once the edited question is answered", () => {
+  const events = [sent("new"), start("instead"), token(2, "so"), complete(3, "so", { finish_reason: "stop", message_id: "a4" })];
+  const state = after(fresh(...three, { type: "asked", key: "new", query: "instead", edits: "q2" }), ...events);
+  assert.equal(state.reread, 1);
+  const rows = [...told(1), row("q4", "user", "instead", { siblings: ["q2", "q4"] }), row("a4", "assistant", "so", { parent: "q4" })];
+  const read = reduce(state, history(rows));
+  assert.deepEqual(asks(read), ["question 1", "instead"]);
+  assert.deepEqual(last(read).siblings.question, ["q2", "q4"]);
+  assert.equal(last(read).key, "new");
+});
+
+test("an edited question that is refused goes back to the draft, and the branch it left is read again", () => {
+  const edited = fresh(...three, { type: "asked", key: "new", query: "instead", edits: "q2" }, sent("new"));
+  const state = reduce(edited, { type: "error", ref: "5", error: "server_busy", message: "Later." });
+  assert.equal(state.draft, "instead");
+  assert.equal(state.reread, 1);
+  assert.deepEqual(asks(reduce(state, history([...told(1), ...told(2), ...told(3)]))), ["question 1", "question 2", "question 3"]);
+});
+
+const requested = (event, key = "q2") => ({ type: "requested", key, ref: "9", event });
+
+test("answering again empties the answer and what stands below it goes with its branch", () => {
+  const state = fresh(...three, requested("regenerate"));
+  assert.deepEqual(shape(state), [["question 1", "answer 1", "complete"], ["question 2", "", "sent"]]);
+  const again = after(state, start("question 2", { ref: "9", message_id: "a9" }), token(2, "better", { ref: "9" }));
+  assert.deepEqual(shape(again).at(-1), ["question 2", "better", "streaming"]);
+  assert.equal(last(again).answer_id, "a9");
+});
+
+test("an answer that goes on keeps its text on the page until it comes again", () => {
+  const state = fresh(...three, requested("continue", "q3"), start("question 3", { ref: "9", message_id: "a3" }));
+  assert.equal(last(state).answer, "answer 3");
+  const going = after(state, token(2, "answer 3", { ref: "9" }), token(3, " and more", { ref: "9" }));
+  assert.equal(last(going).answer, "answer 3 and more");
+});
+
+test("a refused request leaves everything to the history", () => {
+  const state = reduce(fresh(...three, requested("continue", "q2")), { type: "error", ref: "9", error: "invalid_params", message: "It is complete." });
+  assert.equal(state.notice.sentence, "It is complete.");
+  assert.equal(state.reread, 1);
+  const read = reduce(state, history([...told(1), ...told(2), ...told(3)]));
+  assert.deepEqual(shape(read).map(([, answer]) => answer), ["answer 1", "answer 2", "answer 3"]);
+});
+
+test("a request that is stopped before its turn does not send the question back to the draft", () => {
+  const state = after(fresh(...three, requested("regenerate", "q3")), { type: "queued", ref: "9", stream_id: "s", seq: 1, place: 1 });
+  const stopped = reduce(state, complete(2, "", { finish_reason: "cancelled", message_id: null }));
+  assert.equal(stopped.draft, "");
+  assert.equal(stopped.reread, 1);
+});
+
+test("another branch keeps what is above it, and its history fills in the rest", () => {
+  const versions = { siblings: ["a2", "a5"] };
+  const rows = [...told(1), row("q2", "user", "question 2"), row("a2", "assistant", "answer 2", { parent: "q2", ...versions }), ...told(3)];
+  const state = reduce(fresh(joined(), history(rows)), { type: "branch", message_id: "a5" });
+  assert.deepEqual(asks(state), ["question 1", "question 2"]);
+  assert.equal(state.reread, 1);
+  const other = [...told(1), row("q2", "user", "question 2"), row("a5", "assistant", "answer 5", { parent: "q2", ...versions })];
+  assert.deepEqual(shape(reduce(state, history(other))).at(-1), ["question 2", "answer 5", "complete"]);
+});
+
+test("a follower sees another device answer again, edit and go on", () => {
+  const heard = { type: "question", stream_id: "s", query: "question 2" };
+  const again = reduce(fresh(...three), { ...heard, regenerates: "a2" });
+  assert.deepEqual(shape(again).at(-1), ["question 2", "", "sent"]);
+  const on = after(fresh(...three), { ...heard, query: "question 3", continues: "a3" }, start("question 3", { ref: "77" }));
+  assert.equal(last(on).answer, "answer 3");
+  const edited = reduce(fresh(...three), { ...heard, query: "instead", edits: "q2" });
+  assert.deepEqual(asks(edited), ["question 1", "instead"]);
+});
+
+// ---- what is told on the way to an answer
+
+const begun = fresh(...connected, asked("why"), sent("why"), start("why"));
+
+test("reading is told until the answer begins", () => {
+  const state = reduce(begun, { type: "progress", stream_id: "s", ref: "5", read: 512, total: 3000 });
+  assert.deepEqual(last(state).read, { read: 512, total: 3000 });
+  assert.equal(last(reduce(state, token(2, "be"))).read, null);
+  const late = { type: "progress", stream_id: "s", ref: "5", read: 3000, total: 3000 };
+  assert.equal(last(after(state, token(2, "be"), late)).read, null);
+});
+
+test("thoughts are kept apart, and the closing event has the last word on them", () => {
+  const thinking = after(begun, { type: "stream_thought", stream_id: "s", ref: "5", seq: 2, token: "hm" });
+  assert.equal(last(thinking).thoughts, "hm");
+  assert.equal(last(thinking).answer, "");
+  const metadata = { finish_reason: "stop", message_id: "a1", thoughts: "hm, yes" };
+  assert.equal(last(after(thinking, token(3, "yes"), complete(4, "yes", metadata))).thoughts, "hm, yes");
+});
+
+test("passages are known before the first word", () => {
+  const state = reduce(begun, { type: "sources", stream_id: "s", ref: "5", seq: 2, sources: [{ n: 1 }] });
+  assert.deepEqual(last(state).sources, [{ n: 1 }]);
+});
+
+test("a rating is shown once the server has it, and is there after a reload", () => {
+  const state = reduce(fresh(...three), { type: "feedback", message_id: "a2", rating: "down" });
+  assert.deepEqual(state.turns.map(({ rating }) => rating), [null, "down", null]);
+  assert.equal(last(fresh(joined(), history(told(1, { rating: "up" })))).rating, "up");
+});
+
+test("a copy of the history is shown until the channel's own comes; an empty one is no news", () => {
+  const copied = fresh({ ...history(told(1)), copy: true });
+  assert.deepEqual([copied.loaded, asks(copied)], [true, ["question 1"]]);
+  assert.equal(fresh({ ...history(), copy: true }).loaded, false);
+  assert.deepEqual(asks(after(copied, joined(), history([...told(1), ...told(2)]))), ["question 1", "question 2"]);
+});
+
+test("who is signed out keeps what was written", () => {
+  const state = fresh(...connected, { type: "typed", text: "half a" }, { type: "signed_out" });
+  assert.deepEqual([state.connection.is, state.draft], ["signed_out", "half a"]);
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { wholeSentences } from "../../static/js/speech.js";
+import { wholeSentences } from "../../static/js/state/speech.js";
 
 function heard(pieces) {
   const said = [];
@@ -38,4 +38,10 @@ test("a line of a list is a sentence without a full stop", () => {
 
 test("several sentences in one piece are said together", () => {
   assert.deepEqual(heard(["One. Two! Three? Fo"]).said, ["One. Two! Three?"]);
+});
+
+test("endless dots are no work", { timeout: 1000 }, () => {
+  const began = performance.now();
+  wholeSentences(".".repeat(60_000), 0);
+  assert.ok(performance.now() - began < 200);
 });

@@ -1,8 +1,9 @@
 // Tells screen readers what others see happen: answers in whole sentences, the connection when it changes.
 
-import { isLive } from "../turn.js";
-import { wholeSentences } from "../speech.js";
-import { sayTurn } from "../wording.js";
+import { isLive } from "../state/turn.js";
+import { wholeSentences } from "../state/speech.js";
+import { plainText } from "../text/plain.js";
+import { sayTurn } from "../state/wording.js";
 
 const KEPT = 12; // said paragraphs left in the region; removing one too early can silence it
 
@@ -32,11 +33,11 @@ export class Announcer {
     if (turn.status === "queued" && told.status !== "queued") this.#say(sayTurn(turn, this.words));
     const { sentences, upTo } = wholeSentences(turn.answer, told.upTo);
     this.said.set(turn.key, { upTo, status: turn.status });
-    this.#say(sentences);
+    this.#say(plainText(sentences));
   }
 
   #finish(turn) {
-    this.#say(turn.answer.slice(this.said.get(turn.key).upTo).trim());
+    this.#say(plainText(turn.answer.slice(this.said.get(turn.key).upTo)).trim());
     this.#say(sayTurn(turn, this.words) || this.words.answered);
     this.said.delete(turn.key);
   }

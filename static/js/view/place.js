@@ -1,6 +1,7 @@
 // The reader's place in the scrolling column: at the end it follows new text, anywhere else it stays where it is.
 
 const NEAR_END_PX = 40;
+const NEAR_START_PX = 1200; // earlier messages are asked for before the reader gets to them
 
 export class ReadingPlace {
   constructor(scroller, list, pill) {
@@ -8,25 +9,42 @@ export class ReadingPlace {
     this.list = list;
     this.pill = pill;
     this.follows = true;
+    this.onNearStart = null;
     this.height = scroller.clientHeight;
-    scroller.addEventListener("scroll", () => this.#look(), { passive: true });
+    scroller.addEventListener("scroll", () => this.look(), { passive: true });
     new ResizeObserver(() => this.#resized()).observe(scroller);
   }
 
   /** Run `change` and keep what is being read where it is, whatever grew or shrank above it. */
   keep(change) {
-    const { scroller } = this;
-    const height = scroller.scrollHeight;
+    const end = this.#end();
     const anchor = this.follows ? null : this.#read();
     const top = anchor?.getBoundingClientRect().top;
     change();
     if (this.follows) {
       this.#scrollToEnd();
     } else {
-      if (anchor?.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - top;
-      this.#look();
-      if (!this.follows && scroller.scrollHeight > height) this.pill.hidden = false;
+      this.#scrollBy(anchor?.isConnected ? anchor.getBoundingClientRect().top - top : 0);
+      this.look();
+      if (!this.follows && this.#isLonger(end)) this.pill.hidden = false;
     }
+  }
+
+  /** New text comes in the last turn, or in one more; what is built elsewhere, as one gets near it, is none. */
+  #end() {
+    const turn = this.list.lastElementChild;
+    return { turn, height: turn?.offsetHeight ?? 0 };
+  }
+
+  #isLonger(before) {
+    const { turn, height } = this.#end();
+    return turn !== before.turn || height > before.height;
+  }
+
+  /** Something grew by itself, by `above` pixels above what is being read. */
+  grown(above) {
+    if (this.follows) this.#scrollToEnd();
+    else this.#scrollBy(above);
   }
 
   goToEnd() {
@@ -35,12 +53,33 @@ export class ReadingPlace {
     this.#scrollToEnd();
   }
 
-  /** The turn at the top edge of the view. Looked for from the end, where readers mostly are. */
+  /** Bring an element to the reader, who from then on stays there. */
+  goTo(element) {
+    this.follows = false;
+    element.scrollIntoView({ block: "center" });
+    this.look();
+  }
+
+  look() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    // Scroll events come before resize observers: until ours has run, it is the frame that moved, not the reader.
+    if (clientHeight !== this.height || clientHeight === 0) return;
+    this.follows = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    if (this.follows) this.pill.hidden = true;
+    if (scrollTop < NEAR_START_PX) this.onNearStart?.();
+  }
+
+  /** The turn at the top edge of the view: the first whose end is below it, found by halving. */
   #read() {
+    const turns = this.list.children;
     const edge = this.scroller.getBoundingClientRect().top;
-    let turn = this.list.lastElementChild;
-    while (turn?.previousElementSibling && turn.getBoundingClientRect().top > edge) turn = turn.previousElementSibling;
-    return turn;
+    let low = 0, high = turns.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (turns[middle].getBoundingClientRect().bottom > edge) high = middle;
+      else low = middle + 1;
+    }
+    return turns[low] ?? null;
   }
 
   /** The composer grew, a phone turned, a keyboard opened: the end stays in view for whoever was there. */
@@ -49,15 +88,12 @@ export class ReadingPlace {
     if (this.follows) this.#scrollToEnd();
   }
 
-  #scrollToEnd() {
-    this.scroller.scrollTop = this.scroller.scrollHeight;
+  #scrollBy(pixels) {
+    if (pixels !== 0) this.scroller.scrollTop += pixels;
   }
 
-  #look() {
-    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-    // Scroll events come before resize observers: until ours has run, it is the frame that moved, not the reader.
-    if (clientHeight !== this.height) return;
-    this.follows = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    if (this.follows) this.pill.hidden = true;
+  /** Before anything was asked, that is where the welcome begins. */
+  #scrollToEnd() {
+    this.scroller.scrollTop = this.list.childElementCount === 0 ? 0 : this.scroller.scrollHeight;
   }
 }

@@ -7,16 +7,21 @@ from pathlib import Path
 
 from aiohttp import web
 
+from neuralbridge.access.gate import Gate
+from neuralbridge.access.rates import Rates
+from neuralbridge.access.tokens import Tokens
 from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
 from neuralbridge.assistant.cache import Cache
 from neuralbridge.assistant.checker import Checker
 from neuralbridge.assistant.completions import Completions
 from neuralbridge.assistant.evidence import Witness
+from neuralbridge.assistant.forgetting import Forgetter
 from neuralbridge.assistant.metrics import Metrics
 from neuralbridge.assistant.models import LocalModel, Models
+from neuralbridge.assistant.retention import Retention
 from neuralbridge.config import Config
-from neuralbridge.data_folder import claim
+from neuralbridge.data_folder import backups, claim
 from neuralbridge.database import Database
 from neuralbridge.engine.engine import Engine
 from neuralbridge.engine.probe import check_memory, probe
@@ -32,10 +37,13 @@ from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.reading import Reader
 from neuralbridge.retrieval.watcher import Watcher
 from neuralbridge.settings import Settings
+from neuralbridge.store.branches import Branches
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
 from neuralbridge.store.feedback import Feedback
+from neuralbridge.store.forgetting import Forgetting
 from neuralbridge.store.history import History
+from neuralbridge.types import LOCAL_OWNER
 from neuralbridge.web.keys import SERVICES, Services
 from neuralbridge.web.routes import add_routes
 
@@ -67,7 +75,12 @@ def build_app(
             name: LocalModel(
                 name,
                 home / model.path,
-                Engine(partial(open_runner, name), config.limits.waiting_questions),
+                Engine(
+                    partial(open_runner, name),
+                    config.limits.waiting_questions,
+                    max_per_owner=config.limits.answers_per_user,
+                    answer_seconds=config.limits.answer_seconds,
+                ),
                 conversations,
             )
             for name, model in config.models.items()
@@ -75,7 +88,11 @@ def build_app(
         config.default_model,
     )
     library = build_library(config, data, home, database, lambda folder: open_embedder(folder, lambda: models.busy > 0))
-    watcher = Watcher(library, tuple((home / Path(folder).expanduser()).resolve() for folder in config.documents.watch))
+    watcher = Watcher(
+        library,
+        tuple((home / Path(folder).expanduser()).resolve() for folder in config.documents.watch),
+        config.documents.watched_for == "everybody",
+    )
     cached = CachedAnswers(database, config.cache.entries, config.cache.hours)
     cache = Cache(cached, conversations, config.cache, library.compare)
     checker = Checker(library)
@@ -88,17 +105,21 @@ def build_app(
         checker,
         cache,
         conversations,
+        Branches(database),
     )
     answers = Answers(assistant, config.limits, metrics)
     completions = Completions(settings, models, witness, checker, metrics)
     watch(metrics, models, answers)
+    forgetting = Forgetting(database)
+    forgetter = Forgetter(answers, library, models, forgetting, partial(backups, data))
+    retention = Retention(config.retention, forgetting, Jobs(database), forgetter)
+    gate = Gate(settings, Tokens(data), config.server.on_lan)
 
     async def storage(_: web.Application) -> AsyncIterator[None]:
         with claim(data):
-            await database.start()
-            await conversations.mark_interrupted()
-            yield
-            await database.stop()
+            async with database:
+                await conversations.mark_interrupted()
+                yield
 
     async def model(_: web.Application) -> AsyncIterator[None]:
         models.default.start()
@@ -110,15 +131,25 @@ def build_app(
 
     async def documents(_: web.Application) -> AsyncIterator[None]:
         await library.start()
-        watcher.start()
+        await watcher.start()
         yield
         await watcher.stop()
         await library.stop()
+
+    async def access(_: web.Application) -> AsyncIterator[None]:
+        gate.start()
+        yield
+        await gate.stop()
 
     async def following(_: web.Application) -> AsyncIterator[None]:
         settings.start()
         yield
         await settings.stop()
+
+    async def keeping(_: web.Application) -> AsyncIterator[None]:
+        retention.start()
+        yield
+        await retention.stop()
 
     async def answering(_: web.Application) -> AsyncIterator[None]:
         lag = asyncio.create_task(metrics.watch_loop())
@@ -138,15 +169,19 @@ def build_app(
         completions=completions,
         conversations=conversations,
         doors=Doors(config.server.port),
+        gate=gate,
+        rates=Rates(config.limits),
         library=library,
+        watcher=watcher,
         cached=cached,
         feedback=feedback,
+        forgetter=forgetter,
         history=History(database),
         transfer=Transfer(database),
         metrics=metrics,
     )
     app[MODELS] = models
-    app.cleanup_ctx.extend([storage, documents, model, following, answering])
+    app.cleanup_ctx.extend([storage, access, documents, model, following, answering, keeping])
     add_routes(app, ROOT / "static")
     return app
 
@@ -163,6 +198,10 @@ def build_library(
     config: Config, data: Path, home: Path, database: Database, open_embedder: Callable[[Path], Embedder]
 ) -> Library:
     """The library of the documents in that database, not started yet."""
+
+    def room(owner: str) -> int | None:
+        return None if owner == LOCAL_OWNER else config.limits.documents_bytes_per_user
+
     settings = config.documents
     folder = home / settings.embedder
     documents = Documents(database)
@@ -175,7 +214,7 @@ def build_library(
         settings.read_memory_bytes,
         settings.max_file_bytes,
     )
-    ingestion = Ingestion(documents, Jobs(database), embeddings, reader, data / "uploads", settings.waiting)
+    ingestion = Ingestion(documents, Jobs(database), embeddings, reader, data / "uploads", settings.waiting, room)
     return Library(database, embeddings, ingestion)
 
 

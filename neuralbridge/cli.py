@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING, Literal, TextIO
 import click
 from pydantic import ValidationError
 
-from neuralbridge import __version__, logs, offline
+from neuralbridge import __version__, logs, offline, process
 from neuralbridge.commands.usage import SHELLS, Commands, completion_script
-from neuralbridge.config import Config, Server, read_config
+from neuralbridge.config import Config, read_config
+from neuralbridge.data_folder import listens
 from neuralbridge.engine.probe import probe
 from neuralbridge.errors import BridgeError, ConfigInvalid
+from neuralbridge.sections import Server
+from neuralbridge.types import LOCAL_OWNER
 from neuralbridge.yaml_file import read_text
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from neuralbridge.access.users import Role
+
 DEFAULT_CONFIG = Path(__file__).parent.parent / "config.yaml"
 SETUP = "scripts/setup"
-LOCAL_OWNER = "local"  # as retrieval.library.LOCAL, which takes a while to import
 
 config_option = click.option(
     "--config",
@@ -51,8 +55,9 @@ retrieval_option = click.option(
 SECTIONS = {
     "Ask": ("ask", "chat", "search"),
     "Documents": ("ingest",),
-    "What is kept": ("backup", "restore", "export", "import"),
+    "What is kept": ("backup", "restore", "export", "import", "forget"),
     "The server": ("serve", "doctor", "models", "import-config"),
+    "Who may come in": ("token", "pair"),
 }
 
 
@@ -183,7 +188,7 @@ def search_command(
 
 @main.command("serve")
 @config_option
-@click.option("--host", help="A loopback address to listen on.")
+@click.option("--host", help="The address to listen on; 0.0.0.0 is the LAN.")
 @click.option("--port", type=int, help="The port; 0 takes any free one.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where conversations and documents are kept.")
 def serve_command(config_path: Path, host: str | None, port: int | None, data_dir: Path | None) -> None:
@@ -198,9 +203,9 @@ def serve_command(config_path: Path, host: str | None, port: int | None, data_di
     """
     logs.to_stderr()
     offline.watch()
-    os.umask(0o077)
     written, data = configured(config_path, data_dir)
     config = override(written, host, port)
+    process.prepare(config.limits.connections)
     model_path = model_file(config, config_path)
     with ThreadPoolExecutor(1) as prober:  # the probe is a process of its own: it runs while the imports go on here
         probed = prober.submit(probe, model_path, SETUP)
@@ -466,6 +471,43 @@ def backup_command(file: Path, config_path: Path, data_dir: Path | None) -> None
     click.echo(str(back_up(file, data, config_path)))
 
 
+@main.command("forget")
+@click.argument("user")
+@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+@url_option
+@config_option
+@data_option
+def forget_command(user: str, yes: bool, url: str | None, config_path: Path, data_dir: Path | None) -> None:
+    """Delete everything of USER: conversations, documents and what was kept of them. It cannot be undone.
+
+    A running server does it, which asks for the token of an admin; without one it is done in the data folder. Who
+    asks without authentication is the user local. Tokens stay: `neuralbridge token` takes them back.
+
+    \b
+    Examples:
+      neuralbridge forget ana
+      neuralbridge forget --yes local
+    """
+    quiet()
+    config, data = configured(config_path, data_dir)
+    from neuralbridge.commands.forgetting import forget
+
+    if not yes:
+        click.confirm(f"Delete all conversations and documents of {user}?", abort=True, err=True)
+    gone = asyncio.run(forget(user, config, data, url))
+    click.echo(
+        f"{gone.conversations:,} conversations ({gone.messages:,} messages), {gone.documents:,} documents deleted"
+    )
+    if not gone.scrubbed:
+        click.echo(
+            "Their text may still be in the database's file, which could not be written anew: try again.", err=True
+        )
+    for name in gone.backups:
+        click.echo(f"{data / name} still has copies.", err=True)
+    click.echo(gone.note, err=True)
+    sys.exit(0 if gone.scrubbed else 1)
+
+
 @main.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @config_option
@@ -488,6 +530,114 @@ def restore_command(file: Path, config_path: Path, data_dir: Path | None) -> Non
     click.echo(f"{file} is restored. What was there before is in {before}")
 
 
+@main.group("token", cls=click.Group)
+def token_command() -> None:
+    """Say who may come in, where the server asks for tokens.
+
+    A running server sees every change within seconds, and shows out whoever lost a token.
+
+    \b
+    Examples:
+      neuralbridge token new --user ana --expires 30d
+      neuralbridge token list
+      neuralbridge token revoke 1f0c9a72
+    """
+
+
+user_option = click.option(
+    "--user", default=LOCAL_OWNER, help="Whose it is; the owner of this machine's, unless given."
+)
+role_option = click.option(
+    "--role", type=click.Choice(["admin", "user", "guest"]), help="user unless given; admin for the owner."
+)
+
+
+@token_command.command("new")
+@user_option
+@role_option
+@click.option("--expires", help="How long it is good: 45m, 12h, 30d, 4w; for good unless given.")
+@config_option
+@data_option
+def new_token_command(
+    user: str, role: "Role | None", expires: str | None, config_path: Path, data_dir: Path | None
+) -> None:
+    """Make a token and print it. It is shown only now.
+
+    \b
+    Examples:
+      neuralbridge token new
+      neuralbridge token new --user ana --role guest --expires 12h
+    """
+    os.umask(0o077)
+    from neuralbridge.commands.tokens import new_token
+
+    config, data = configured(config_path, data_dir)
+    click.echo(new_token(data, user, role, expires))
+    if not config.auth.asked_for(config.server.on_lan):
+        click.echo("Nobody is asked for it yet: say `auth: {required: true}` in config.yaml, or `bind: lan`.", err=True)
+
+
+@token_command.command("list")
+@config_option
+@data_option
+def list_tokens_command(config_path: Path, data_dir: Path | None) -> None:
+    """List the tokens that are good: id, user, role, kind, since and until when.
+
+    \b
+    Examples:
+      neuralbridge token list
+    """
+    from neuralbridge.access.tokens import Tokens
+    from neuralbridge.commands.tokens import told
+
+    for token in Tokens(configured(config_path, data_dir)[1]).listed():
+        click.echo(told(token))
+
+
+@token_command.command("revoke")
+@click.argument("what")
+@config_option
+@data_option
+def revoke_command(what: str, config_path: Path, data_dir: Path | None) -> None:
+    """Take a token back by its id, or everything of a user, signed tokens included.
+
+    Connections that it let in are closed within five seconds.
+
+    \b
+    Examples:
+      neuralbridge token revoke 1f0c9a72
+      neuralbridge token revoke ana
+    """
+    os.umask(0o077)
+    from neuralbridge.access.tokens import Tokens
+
+    gone = Tokens(configured(config_path, data_dir)[1]).revoke(what)
+    if gone:
+        click.echo(f"Taken back: {len(gone)} token{'' if len(gone) == 1 else 's'} of {what}.")
+    else:
+        click.echo(f"There is no token of a user {what}; signed ones made until now are good no longer.", err=True)
+
+
+@main.command("pair")
+@user_option
+@role_option
+@config_option
+@data_option
+def pair_command(user: str, role: "Role | None", config_path: Path, data_dir: Path | None) -> None:
+    """Show a code that signs a phone in, once, within ten minutes.
+
+    \b
+    Examples:
+      neuralbridge pair
+      neuralbridge pair --user ana
+    """
+    os.umask(0o077)
+    from neuralbridge.commands.tokens import pairing
+
+    config, data = configured(config_path, data_dir)
+    click.echo(pairing(data, config.server, user, role))
+
+
 @main.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion_command(shell: str) -> None:
@@ -503,12 +653,18 @@ def completion_command(shell: str) -> None:
 
 
 def configured(config_path: Path, data_dir: Path | None) -> tuple[Config, Path]:
-    """The configuration and the data folder, after a restore that was interrupted has come to its end."""
+    """The configuration and the data folder, after a restore that was interrupted has come to its end.
+
+    Where a server has that folder, its address is the one that it really has.
+    """
     from neuralbridge.commands.restore import finish
 
     finish(config_path)
     config = read_config(config_path)
-    return config, data_dir or config_path.parent / config.data_dir
+    data = data_dir or config_path.parent / config.data_dir
+    if (where := listens(data)) is not None:
+        config = override(config, *where)
+    return config, data
 
 
 def some_server_of(

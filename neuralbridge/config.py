@@ -6,235 +6,44 @@ A mistake is one line: the file, line and column in it, the setting, what it hol
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from os.path import normpath
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from neuralbridge.errors import ConfigInvalid
 from neuralbridge.patterns import matches
-from neuralbridge.types import Params, Retrieval
+from neuralbridge.sections import (
+    Answers,
+    Auth,
+    Cache,
+    Cascade,
+    Contradiction,
+    Documents,
+    FilePath,
+    Limits,
+    Logs,
+    Model,
+    Name,
+    Retention,
+    Routing,
+    Section,
+    Server,
+)
 from neuralbridge.yaml_file import Where, legible, parse, place_of, read_text, shorten
 
 MAX_MODELS = 2  # loaded at once
 MAX_STEPS = 4  # from a name over others to a model
 EMBEDDER = "embedder"  # the word of `use` for the model of documents.embedder
-ENDINGS = ("-####-##-##", "-########", "@########", "-####", ":latest", "-latest")
+SECRETS = ("token", "jwt_secret")
 EXPECTED = {  # in the words of the file, where pydantic's are those of Python
     "missing": "a value",
     "model_type": "settings of its own",
     "dict_type": "settings of its own",
     "tuple_type": "a list",
 }
-
-
-class Contradiction(ValueError):
-    """Two settings do not go together. `where` is the one to correct."""
-
-    def __init__(self, where: Where, value: str, expected: str) -> None:
-        super().__init__(expected)
-        self.where = where
-        self.value = value
-
-
-def openable(value: str) -> str:
-    """Refuses what the system cannot even be asked for: nothing, a NUL, half a surrogate pair."""
-    if not value or not value.isprintable():
-        raise ValueError("the path of a file or folder")
-    return value
-
-
-def printable(value: str) -> str:
-    """Names stand in headers and in lines of a log."""
-    if not value.isprintable():
-        raise ValueError("a name of printable characters")
-    return value
-
-
-def listed(value: object) -> object:
-    """YAML's lists as the tuples that settings are."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-def parameter(value: str) -> str:
-    if value not in Params.model_fields:
-        raise ValueError(f"one of {', '.join(Params.model_fields)}")
-    return value
-
-
-def ending(value: str) -> str:
-    """Refuses what looks like a regular expression: it would never be found, or be searched for without end."""
-    if not 1 <= len(value) <= 40 or any(letter in value for letter in "\\$^*+?|()[]{}"):
-        raise ValueError("1 to 40 characters as they stand, # for any digit, such as -####-##-##")
-    return value
-
-
-def long_form(value: object) -> object:
-    return {"model": value} if isinstance(value, str) else value
-
-
-FilePath = Annotated[str, AfterValidator(openable)]
-NameText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(printable)]
-NameTexts = Annotated[tuple[NameText, ...], BeforeValidator(listed)]
-Parameters = Annotated[tuple[Annotated[str, AfterValidator(parameter)], ...], BeforeValidator(listed)]
-Endings = Annotated[tuple[Annotated[str, AfterValidator(ending)], ...], BeforeValidator(listed)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class Model(Section):
-    """A model file and how it is run."""
-
-    path: FilePath
-    n_ctx: Annotated[int, Field(ge=256, le=1_048_576)] = 8192
-    parallel: Annotated[int, Field(ge=1, le=256)] = 16
-    params: Params = Params()
-    system_prompt: str | None = None
-    aliases: NameTexts = ()
-
-
-class LitellmParams(Section):
-    """`use` in LiteLLM's words."""
-
-    model: str
-
-
-class Name(Section):
-    """A name that clients ask for, or with `*` many."""
-
-    model_name: NameText
-    use: str
-    litellm_params: LitellmParams | None = None
-    params: Params = Params()
-    drop_params: Parameters = ()
-    force_params: Params = Params()
-    system_prompt: str | None = None
-    retrieval: Retrieval | None = None
-    cache: bool | None = None
-    hidden: bool = False
-    examples: NameTexts = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def used(cls, value: object) -> object:
-        """What LiteLLM's words say stands in `use` too."""
-        if isinstance(value, dict) and "use" not in value and isinstance(value.get("litellm_params"), dict):
-            return {**value, "use": value["litellm_params"].get("model", "")}
-        return value
-
-
-class GroupAlias(Section):
-    """Another name for a name."""
-
-    model: str
-    hidden: bool = False
-
-
-GroupAliases = dict[NameText, Annotated[GroupAlias, BeforeValidator(long_form)]]
-Fallbacks = Annotated[tuple[dict[str, NameTexts], ...], BeforeValidator(listed)]
-
-
-class Cascade(Section):
-    """Which model gives a second opinion, and on answers of what confidence."""
-
-    to: str
-    below: Annotated[float, Field(gt=0, lt=1)] = 0.55
-
-
-class Answers(Section):
-    """What becomes of a weak answer."""
-
-    extract_below: Annotated[float, Field(ge=0, lt=1)] = 0.3
-
-
-class Cache(Section):
-    """Answers that are given again."""
-
-    enabled: bool = True
-    entries: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
-    hours: Annotated[float, Field(gt=0, le=100_000)] = 720.0
-    rephrased: bool = False
-
-
-class Routing(Section):
-    """Which model answers to a name, where `model_list` alone does not say it."""
-
-    default: str
-    unknown_model: Literal["default", "error", "nearest"] = "default"
-    echo: Literal["requested", "served"] = "requested"
-    case_sensitive: bool = False
-    strip_suffix: Endings = ENDINGS
-    model_group_alias: GroupAliases = {}
-    fallbacks: Fallbacks = ()
-    context_window_fallbacks: Fallbacks = ()
-
-
-class Server(Section):
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 4000
-    allowed_hosts: tuple[str, ...] = ()
-    allowed_origins: tuple[str, ...] = ()
-    longpoll: bool = True
-    max_frame_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
-    idle_seconds: Annotated[float, Field(gt=0)] = 60.0
-
-    @field_validator("allowed_hosts", "allowed_origins", mode="before")
-    @classmethod
-    def lists(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("host")
-    @classmethod
-    def loopback(cls, value: str) -> str:
-        # Whoever reaches the port is the local user: until there is authentication, only this machine may.
-        try:
-            alone = value == "localhost" or ip_address(value).is_loopback
-        except ValueError:
-            alone = False
-        if not alone:
-            raise ValueError("a loopback address (127.0.0.1, ::1 or localhost): there is no authentication yet")
-        return value
-
-
-class Limits(Section):
-    waiting_questions: Annotated[int, Field(ge=1, le=100_000)] = 64
-    waiting_per_conversation: Annotated[int, Field(ge=1, le=1_000)] = 8
-    unwatched_seconds: Annotated[float, Field(gt=0)] = 300.0
-    resume_seconds: Annotated[float, Field(ge=0)] = 300.0
-
-
-class Documents(Section):
-    """The user's documents: how they are read, and where they are looked for by themselves."""
-
-    enabled: bool = True
-    embedder: FilePath = "models/all-minilm-l6-v2"
-    watch: tuple[FilePath, ...] = ()
-    retrieval: Retrieval = "auto"
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    max_file_bytes: Annotated[int, Field(ge=1024, le=4 * 1024**3)] = 50 * 1024 * 1024
-    max_passages: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    read_seconds: Annotated[float, Field(gt=0)] = 60.0
-    read_memory_bytes: Annotated[int, Field(ge=256 * 1024**2)] = 1024 * 1024 * 1024
-    waiting: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-
-    @field_validator("watch", mode="before")
-    @classmethod
-    def lists(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
 
 
 class Config(Section):
@@ -244,9 +53,12 @@ class Config(Section):
     models: dict[str, Model]
     model_list: tuple[Name, ...] = ()
     routing: Routing
+    auth: Auth = Auth()
     limits: Limits = Limits()
+    logs: Logs = Logs()
+    retention: Retention = Retention()
     documents: Documents = Documents()
-    cascade: dict[str, Cascade] = {}
+    cascade: dict[str, Cascade] = Field(default_factory=dict)
     answers: Answers = Answers()
     cache: Cache = Cache()
 
@@ -268,6 +80,14 @@ class Config(Section):
         if not 1 <= len(value) <= MAX_MODELS:
             raise ValueError("one model, or two")
         return value
+
+    @model_validator(mode="after")
+    def nobody_comes_in_from_the_lan_unasked(self) -> "Config":
+        if self.server.on_lan and self.auth.required is False:
+            raise Contradiction(
+                ("auth", "required"), "false", f"true or null, as the server listens on {self.server.host}"
+            )
+        return self
 
     @model_validator(mode="after")
     def each_load_once(self) -> "Config":
@@ -427,6 +247,8 @@ def describe(error: ValidationError, root: yaml.Node, path: Path) -> str:
     mistake = first.get("ctx", {}).get("error")
     if isinstance(mistake, Contradiction):
         where, held = mistake.where, shorten(mistake.value)
+    if where[-1] in SECRETS and isinstance(first["input"], str):  # terminals and logs are read by others
+        held = f"a text of {len(first['input'].encode())} bytes"
     place = f"{path}:{place_of(root, where)}: {'.'.join(legible(str(part)) for part in where)}"
     if first["type"] == "extra_forbidden":
         return f"{place}: unknown setting; expected one of {known_settings(where)}"

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from neuralbridge.errors import DataUnusable
+from neuralbridge.errors import DataUnusable, StorageFailed, StorageFull
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -22,6 +22,7 @@ T = TypeVar("T")
 APPLICATION_ID = 0x4E425231  # stands in the file's header, so that no other program's database is taken for ours
 BUSY_TIMEOUT_MS = 5_000
 BACKUPS_KEPT = 3
+FULL_TEXTS = ("messages_text", "passages_text")
 # Two connections that write and checkpoint at once can corrupt a WAL database before this version; we write with one.
 SAFE_SQLITE = (3, 51, 3)
 
@@ -33,6 +34,14 @@ class Database:
         self._path = path
         self._writer = ThreadPoolExecutor(1, "database-writer")
         self._reader = ThreadPoolExecutor(1, "database-reader")
+
+    async def __aenter__(self) -> Self:
+        """`start`, and at the end `stop`."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
     async def start(self) -> None:
         """Open, check and migrate. Raises DataUnusable and leaves a damaged file as it is."""
@@ -56,26 +65,62 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._reading)
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `change` as one transaction. Whoever awaits may be cancelled; the transaction is not."""
+        """Run `change` as one transaction. Whoever awaits may be cancelled; the transaction is not.
+
+        Raises StorageFailed, and StorageFull, when the disk does not take it; then nothing has changed.
+        """
         done = asyncio.get_running_loop().run_in_executor(self._writer, self._transact, change)
         return await asyncio.shield(done)
+
+    async def scrub(self) -> bool:
+        """Leave nothing in the file, nor in its log, of what was deleted. Everything else waits meanwhile.
+
+        False: another program reads the database, or there is no room for a copy of it; try again later.
+        """
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer, self._scrub))
+
+    async def checkpoint(self) -> bool:
+        """Move the log into the database, as far as nobody reads what was there before; whether all of it went."""
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer, self._checkpoint))
 
     # On the connections' threads
 
     def _transact(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        self._writing.execute("BEGIN IMMEDIATE")
         try:
+            self._writing.execute("BEGIN IMMEDIATE")
             result = change(self._writing)
             self._writing.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self._writing.in_transaction:
                 self._writing.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error) and (failure := storage_failure(error)):
+                logger.error("the disk does not take what is written", extra={"path": self._path, "why": str(error)})
+                raise failure from error
             raise
         return result
 
+    def _scrub(self) -> bool:
+        connection = self._writing
+        try:
+            # FTS5 only marks words as deleted until its segments are merged
+            for table in FULL_TEXTS:
+                connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")  # noqa: S608
+            connection.execute("PRAGMA temp_store = FILE")  # a copy of everything is made, which memory may not hold
+            connection.execute("VACUUM")
+            return self._checkpoint()
+        except sqlite3.OperationalError as error:
+            logger.warning("what was deleted may still be in the database's file", extra={"why": str(error)})
+            return False
+        finally:
+            connection.execute("PRAGMA temp_store = MEMORY")
+
+    def _checkpoint(self) -> bool:
+        (busy, *_) = self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     def _open(self) -> sqlite3.Connection:
         if sqlite3.sqlite_version_info < SAFE_SQLITE:
-            logger.info("SQLite %s: one writer only, as we have it", sqlite3.sqlite_version)
+            logger.info("SQLite %s: safe here, where one connection writes", sqlite3.sqlite_version)
         steps = migrations()
         try:
             if self._path.exists():
@@ -104,6 +149,19 @@ class Database:
         with suppress(sqlite3.Error):  # a reader of ours or a backup tool may hold it; the next start does it
             self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writing.close()
+
+
+def storage_failure(error: sqlite3.Error) -> StorageFailed | None:
+    """What is wrong with the disk, where it is the disk. The next write tries it again."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the rest of it says which call
+        case sqlite3.SQLITE_FULL:
+            advice = "Make room; then ask again, nothing has to be started anew."
+            return StorageFull(f"The disk of the data folder is full, so nothing new is kept. {advice}")
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+            advice = "Look whether its disk is there and may be written to; nothing has to be started anew."
+            return StorageFailed(f"The data folder cannot be written ({error}), so nothing new is kept. {advice}")
+        case _:
+            return None
 
 
 def connect_to_read(path: Path, parameters: str) -> sqlite3.Connection:
@@ -195,6 +253,7 @@ def prepare(connection: sqlite3.Connection) -> None:
         "trusted_schema = OFF",
         "cell_size_check = ON",
         "temp_store = MEMORY",
+        "secure_delete = FAST",  # what was deleted is not left in pages that are written anyway
     ]:
         connection.execute(f"PRAGMA {pragma}")
 

@@ -14,15 +14,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from neuralbridge.catalog.names import Names
-from neuralbridge.config import Answers, Cascade, Config, Section, config_from
+from neuralbridge.config import Config, config_from
 from neuralbridge.errors import ConfigInvalid
+from neuralbridge.sections import Answers, Auth, Cascade, Section
 from neuralbridge.yaml_file import read_text
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.4  # how often the file is looked at; it is read when two looks in a row see the same
 # What applies without a restart: of the configuration, of a model, and of the documents
-LIVE = ("model_list", "routing", "cascade", "answers")
+LIVE = ("model_list", "routing", "cascade", "answers", "auth")
 LIVE_OF_MODEL = ("params", "system_prompt", "aliases")
 LIVE_OF_DOCUMENTS = ("retrieval",)
 
@@ -36,10 +37,11 @@ class Applied:
     names: Names
     cascade: Mapping[str, Cascade]
     answers: Answers
+    auth: Auth
 
     @classmethod
     def of(cls, config: Config) -> "Applied":
-        return cls(Names(config), config.cascade, config.answers)
+        return cls(Names(config), config.cascade, config.answers, config.auth)
 
 
 class Settings:

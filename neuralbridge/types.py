@@ -12,6 +12,8 @@ Retrieval = Literal["auto", "off", "strict"]  # whether documents are asked: as 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 Status = Literal["complete", "streaming", "cancelled", "interrupted", "error"]  # of a stored message
 
+LOCAL_OWNER = "local"  # whose everything is where nobody has to say who they are; else the owner of this machine
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -116,6 +118,14 @@ class Piece:
     text: str
     tokens: tuple[Chosen, ...]
     thought: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`read` of the `total` tokens of a prompt are computed, those found computed before included."""
+
+    read: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)

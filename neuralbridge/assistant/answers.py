@@ -25,17 +25,19 @@ from neuralbridge.assistant.events import (
     Started,
     Superseded,
     Text,
+    Thought,
 )
 from neuralbridge.assistant.metrics import Metrics, Timing
-from neuralbridge.config import Limits
 from neuralbridge.errors import BridgeError, Overloaded
+from neuralbridge.sections import Limits
 from neuralbridge.store.conversations import Conversation
-from neuralbridge.types import Cancellation
+from neuralbridge.types import Cancellation, Reading
 
 logger = logging.getLogger(__name__)
 
 KEPT = 256  # finished answers kept for `resume`, at the most
 BUSY_RETRY_MS = 5_000
+OF_STREAMS = Started | Sources | Reading | Thought | Text | Cited | Superseded  # who waits for the whole hears none
 UNFORESEEN = "An internal error ended the answer; the log has the details."
 
 
@@ -44,12 +46,18 @@ class Listener(Protocol):
 
     def hear(self, answer: "Answer", seq: int | None, event: AnswerEvent) -> None: ...
 
+    def hear_branch(self, message: str) -> None:
+        """Another branch of the conversation is the active one now, that through this message."""
+
 
 class Patient:
     """A listener that waits for the end, and then looks at the answer."""
 
     def hear(self, answer: "Answer", seq: int | None, event: AnswerEvent) -> None:
         """What comes before the end is of no interest, and the end is waited for."""
+
+    def hear_branch(self, message: str) -> None:
+        """The answer waited for stands where it stands."""
 
 
 class Answer:
@@ -81,17 +89,23 @@ class Answer:
         return f"{self.id}-{before + 1}" if before else self.id
 
     def publish(self, event: AnswerEvent) -> None:
-        if isinstance(event, Started | Sources | Text | Cited | Superseded) and not self.question.streamed:
+        if isinstance(event, OF_STREAMS) and not self.question.streamed:
+            return
+        if isinstance(event, Reading):  # where it stands now; nobody asks where it stood
+            self._tell(None, event)
             return
         self._log.append(event)
         if isinstance(event, Superseded):
             self._superseded.append(self.told)
         self.done = isinstance(event, Answered | Failed)
-        for listener, everything in [*self.listeners.items()]:
-            if everything or self.done:
-                listener.hear(self, self.told, event)
+        self._tell(self.told, event)
         if self.done:
             self.ended.set()
+
+    def _tell(self, seq: int | None, event: AnswerEvent) -> None:
+        for listener, everything in [*self.listeners.items()]:
+            if everything or self.done:
+                listener.hear(self, seq, event)
 
     def replay(self, listener: Listener, after: int = 0) -> None:
         for seq, event in enumerate(self._log[after:], after + 1):
@@ -159,6 +173,17 @@ class Answers:
             answer.publish(Queued(len(line.waiting)))
         return answer
 
+    async def select(self, conversation: Conversation, message: str, asker: Listener) -> None:
+        """Make the branch through a message the active one; the asker and all followers hear of it.
+
+        What is being answered goes on in its own branch. Raises InvalidParams.
+        """
+        await self._assistant.select(conversation, message)
+        line = self._lines.get(conversation)
+        followers = [subscriber for subscriber, follows in line.subscribers.items() if follows] if line else []
+        for listener in dict.fromkeys([asker, *followers]):
+            listener.hear_branch(message)
+
     async def whole(self, question: Question) -> Answered:
         """Ask, and wait for the end. Whoever does not wait any longer stops the answer.
 
@@ -201,6 +226,16 @@ class Answers:
         for id, answer in [*self._kept.items()]:
             if answer.question.conversation == conversation:
                 del self._kept[id]
+
+    async def end_all_of(self, owner: str) -> None:
+        """`end_all` of every conversation of an owner."""
+        while conversations := {
+            answer.question.conversation
+            for answer in [*self._kept.values(), *(each for line in self._lines.values() for each in line.answers)]
+            if answer.question.conversation.owner == owner
+        }:
+            for conversation in conversations:
+                await self.end_all(conversation)
 
     def stop(self, conversation: Conversation, id: str | None = None) -> None:
         """End the running answer, or the one named, running or waiting. With nothing to end, nothing happens."""
@@ -291,10 +326,10 @@ class Answers:
             async with aclosing(self._assistant.ask(answer.question, answer.cancellation)) as events:
                 async for event in events:
                     answer.publish(event)
-                    if isinstance(event, Text):
+                    if isinstance(event, Text | Thought):
                         timing.spoke()
                     elif isinstance(event, Answered):
-                        self._metrics.answered(event.receipt, timing)
+                        self._metrics.answered(event.cost, timing)
         except BridgeError as error:
             self._fail(answer, error)
         except Exception as error:

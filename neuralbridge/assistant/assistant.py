@@ -15,6 +15,7 @@ from neuralbridge.assistant.checker import Checker
 from neuralbridge.assistant.confidence import NO_EVIDENCE, confidence_of_extract
 from neuralbridge.assistant.context import restored, stored
 from neuralbridge.assistant.draft import Draft
+from neuralbridge.assistant.errands import in_full
 from neuralbridge.assistant.events import (
     Answered,
     AskEvent,
@@ -23,21 +24,23 @@ from neuralbridge.assistant.events import (
     Receipt,
     Repeated,
     Sources,
-    Started,
     Superseded,
     Text,
+    Thought,
+    Tokens,
 )
 from neuralbridge.assistant.evidence import Evidence, Witness, no_evidence
 from neuralbridge.assistant.extract import cited, extract
 from neuralbridge.assistant.models import LocalModel, Models
 from neuralbridge.assistant.prompt import Prompt
-from neuralbridge.assistant.receipts import attempt_of, receipt_from, with_reason
+from neuralbridge.assistant.receipts import attempt_of, receipt_from, without_second_opinion
 from neuralbridge.catalog.names import Target
-from neuralbridge.config import Cascade
 from neuralbridge.errors import BridgeError
+from neuralbridge.sections import Cascade
 from neuralbridge.settings import Applied, Settings
-from neuralbridge.store.conversations import Conversations
-from neuralbridge.types import Cancellation, Retrieval, Sampling
+from neuralbridge.store.branches import Branches
+from neuralbridge.store.conversations import Conversation, Conversations, Place
+from neuralbridge.types import Cancellation, Reading, Retrieval, Sampling
 
 STRONG_EVIDENCE = (
     0.5  # the probability of an answer in it from which a passage is worth giving in the place of a weak one
@@ -49,6 +52,7 @@ class Task:
     """A question on its way, and what has come of it so far."""
 
     question: Question
+    place: Place
     cancellation: Cancellation
     settings: Applied
     target: Target
@@ -76,12 +80,14 @@ class Assistant:
         checker: Checker,
         cache: Cache,
         conversations: Conversations,
+        branches: Branches,
     ) -> None:
         self._settings = settings
         self._models = models
         self._witness = witness
         self._cache = cache
         self._conversations = conversations
+        self._branches = branches
         self._checker = checker
 
     @property
@@ -94,20 +100,27 @@ class Assistant:
         """The model names that clients may ask for."""
         return self._settings.applied.names.listed
 
+    async def select(self, conversation: Conversation, message: str) -> None:
+        """Make the branch through a message the active one. Raises InvalidParams."""
+        await self._branches.select(conversation, message)
+
     async def ask(self, question: Question, cancellation: Cancellation) -> AsyncGenerator[AskEvent]:
-        """Answer a question: Started, Sources if there are any, the text as it comes, Cited, Answered.
+        """Answer a question: Started, Sources if there are any, Reading while a long prompt is read, Thought and Text
+        as they come, Cited, Answered.
 
         Where another answer takes the place of the first, Superseded, and Started again. Raises InvalidRequest,
         DocumentsUnavailable and Overloaded with nothing stored, EngineFailed with the answer stored as far as it came.
         """
         settings = self._settings.applied
-        target = settings.names.resolve(question.model)
-        receipt = Receipt(model_used=target.model, model_requested=target.requested, finish_reason="cancelled")
         if cancellation.requested:
-            yield Answered("", receipt)
+            yield Answered("", blank(settings.names.resolve(question.model)))
             return
+        place = await self._branches.place(question.conversation, question.errand)
+        question = in_full(question, place, settings.names)
+        target = settings.names.resolve(question.model)
         retrieval = question.retrieval or target.retrieval
-        task = Task(question, cancellation, settings, target, target.sampling(question.params), retrieval, receipt)
+        sampling = target.sampling(question.params)
+        task = Task(question, place, cancellation, settings, target, sampling, retrieval, blank(target))
         await self._recall(task)
         if task.found.entry is not None:
             steps = self._repeat(task)
@@ -126,11 +139,11 @@ class Assistant:
             cascade = task.settings.cascade.get(task.target.model)
             models = [task.target.model, cascade.to] if cascade else [task.target.model]
             digests = [await self._models[name].digest() for name in models]
-            task.key = await self._cache.key(question, digests, self._ways(task, cascade))
+            task.key = await self._cache.key(question, digests, self._ways(task, cascade), task.place)
         task.found = await self._cache.find(task.key)
         if task.found.holds:
             return
-        before = await self._conversations.last_question(question.conversation)
+        before = await self._conversations.last_question(question.conversation, task.place)
         owner = question.conversation.owner
         task.evidence = await self._witness.evidence(question.query, before, task.retrieval, owner)
         passages = task.evidence.passages if task.evidence.looked else None
@@ -157,10 +170,12 @@ class Assistant:
             model_requested=task.receipt.model_requested,
             cache=Repeated(entry.created_at, age_seconds(entry)),
         )
-        async with Draft(self._conversations, task.question, receipt, restored(entry.context)) as draft:
-            yield Started()
+        async with Draft(self._conversations, task.question, receipt, restored(entry.context), task.place) as draft:
+            yield draft.started
             if receipt.sources:
                 yield Sources(receipt.sources)
+            if receipt.thoughts:
+                yield Thought(receipt.thoughts)
             for piece in pieces(entry.answer):
                 draft.say(piece)
                 yield Text(piece)
@@ -181,9 +196,9 @@ class Assistant:
             confidence_score=NO_EVIDENCE.score,
             sources=tuple(replace(source, n=n) for n, source in enumerate(nearest, 1)),
         )
-        async with Draft(self._conversations, task.question, receipt) as draft:
-            yield Started()
-            draft.say(no_evidence(task.question.query, nearest))
+        async with Draft(self._conversations, task.question, receipt, place=task.place) as draft:
+            yield draft.started
+            draft.say(no_evidence(task.question.query, task.evidence))
             yield Text(draft.text)
             receipt = await draft.finish("complete", task.elapsed(receipt))
         yield Answered(draft.text, receipt)
@@ -191,21 +206,29 @@ class Assistant:
     async def _answer(self, task: Task) -> AsyncGenerator[AskEvent]:
         """Let the model answer; if that is weak, another model; if that is weak too, the passage itself."""
         question, passages = task.question, task.evidence.passages
-        model, prompt = await self._models.prompted(
-            task.target,
-            lambda model: model.prompts.build(
-                question.conversation, task.target.system_prompt, question.query, task.sampling.max_tokens, passages
-            ),
+        model, prompt = await self._models.prompted(task.target, lambda model: prompted(task, model))
+        started = replace(
+            task.receipt,
+            model_used=model.name,
+            sources=prompt.sources,
+            rag_context_used=prompt.passages,
+            tokens=Tokens(completion=prompt.begun.tokens),
         )
-        started = replace(task.receipt, model_used=model.name, sources=prompt.sources, rag_context_used=prompt.passages)
         async with aclosing(self._attempt(task, model.name, prompt)) as attempt:  # noqa: SIM117
             # The model reads the prompt while the question is committed; no text leaves before that is done.
-            async with Draft(self._conversations, question, started, prompt.added) as draft:
-                yield Started()
+            async with Draft(self._conversations, question, started, prompt.added, task.place) as draft:
+                yield draft.started
                 if prompt.sources:
                     yield Sources(prompt.sources)
+                if draft.text:
+                    yield Text(draft.text)
                 async for piece in attempt.pieces():
+                    if isinstance(piece, Reading):
+                        yield piece
+                        continue
                     await draft.add(piece)
+                    if piece.thought:
+                        yield Thought(piece.thought)
                     if piece.text:
                         yield Text(piece.text)
                 task.receipt = await self._checked(task, attempt)
@@ -223,14 +246,14 @@ class Assistant:
             passages_seen = passages if task.evidence.looked else None
             context = stored(prompt.added)
             await self._cache.keep(task.key, task.found.generation, passages_seen, draft.text, receipt, context)
-        yield Answered(draft.text, receipt)
+        yield Answered(draft.text, receipt, prompt.begun.tokens)
 
     async def _second_opinion(self, task: Task, draft: Draft) -> AsyncGenerator[AskEvent]:
         """Where the answer is weak, ask the larger model with the same passages; if it cannot, the first stands."""
         cascade = task.settings.cascade.get(task.receipt.model_used)
         if cascade is None or task.receipt.confidence_score >= cascade.below or task.cancellation.requested:
             return
-        first, first_text, replaced = task.receipt, draft.text, False
+        first, first_text, replaced, thoughts = task.receipt, draft.text, False, ""
         try:
             model = self._models[cascade.to]
             if not await ready_before(task.cancellation, model):
@@ -247,12 +270,17 @@ class Assistant:
             )
             async with aclosing(self._attempt(task, cascade.to, prompt)) as attempt:
                 async for piece in attempt.pieces():
+                    if isinstance(piece, Reading):  # there is an answer to read meanwhile
+                        continue
+                    thoughts += piece.thought
                     if not piece.text:
                         continue
                     if not replaced:
                         replaced = True
                         yield Superseded(first_text, await draft.supersede(task.elapsed(first)))
-                        yield Started()
+                        yield draft.started
+                        if thoughts:
+                            yield Thought(thoughts)
                     await draft.add(piece)
                     yield Text(piece.text)
                 if replaced:
@@ -264,11 +292,13 @@ class Assistant:
                     task.receipt = replace(first, finish_reason=attempt.ended_by or first.finish_reason)
         except BridgeError as error:
             task.lasting = False
-            task.receipt = with_reason(first, f"There is no second opinion: {error}")
+            task.receipt = without_second_opinion(first, error)
             if replaced:
-                broken = replace(first, model_used=cascade.to, finish_reason="error", citations=())
+                broken = replace(first, model_used=cascade.to, finish_reason="error", citations=(), thoughts=thoughts)
                 yield Superseded(draft.text, await draft.supersede(broken))
-                yield Started()
+                yield draft.started
+                if first.thoughts:
+                    yield Thought(first.thoughts)
                 draft.say(first_text)
                 yield Text(first_text)
 
@@ -284,13 +314,14 @@ class Assistant:
             return
         weak_text = draft.text
         yield Superseded(weak_text, await draft.supersede(task.elapsed(weak)))
-        yield Started()
+        yield draft.started
         draft.say(found.text)
         yield Text(found.text)
         task.receipt = replace(
             weak,
             source="rag",
             finish_reason="stop",
+            thoughts="",
             citations=(cited(found),),
             confidence=certain,
             confidence_score=certain.score,
@@ -300,11 +331,29 @@ class Assistant:
 
     def _attempt(self, task: Task, model: str, prompt: Prompt) -> Attempt:
         citations = self._checker.citations(prompt.context)
-        strength = task.evidence.strength
-        return Attempt(self._models[model], prompt, task.sampling, citations, strength, task.cancellation)
+        # An answer that goes on looked for nothing: it has what it had
+        evidence = task.evidence if task.evidence.looked else Evidence(prompt.sources)
+        strength = evidence.strength
+        owner = task.question.conversation.owner
+        return Attempt(self._models[model], prompt, task.sampling, citations, strength, task.cancellation, owner)
 
     async def _checked(self, task: Task, attempt: Attempt) -> Receipt:
         return await self._checker.receipt(attempt, task.receipt, task.question.conversation.owner)
+
+
+def blank(target: Target) -> Receipt:
+    """Of an answer that has not begun."""
+    return Receipt(model_used=target.model, model_requested=target.requested, finish_reason="cancelled")
+
+
+async def prompted(task: Task, model: LocalModel) -> Prompt:
+    """What the model is to be shown: the question where it is asked, or the answer that goes on."""
+    conversation, system, room = task.question.conversation, task.target.system_prompt, task.sampling.max_tokens
+    if task.place.answer is not None:
+        return await model.prompts.going_on(conversation, system, task.place, room)
+    return await model.prompts.build(
+        conversation, system, task.question.query, room, task.evidence.passages, before=task.place
+    )
 
 
 async def ready_before(cancellation: Cancellation, model: LocalModel) -> bool:

@@ -11,7 +11,7 @@ from neuralbridge.assistant.events import Receipt, Tokens
 from neuralbridge.assistant.models import LocalModel
 from neuralbridge.assistant.prompt import Prompt
 from neuralbridge.assistant.thinking import Thinking
-from neuralbridge.types import Cancellation, Chosen, Finish, Piece, Sampling
+from neuralbridge.types import Cancellation, Chosen, Finish, Piece, Reading, Sampling
 
 
 class Attempt:
@@ -25,8 +25,9 @@ class Attempt:
         citations: Citations,
         strength: float,
         cancellation: Cancellation,
+        owner: str,
     ) -> None:
-        self.text = ""
+        self.text = prompt.begun.text
         self.thoughts = ""
         self.model = model.name
         self._prompt = prompt
@@ -35,21 +36,26 @@ class Attempt:
         self._certainty = Certainty()
         self._thinking = Thinking(prompt.thinking, prompt.verbatim)
         self._finish: Finish | None = None
-        self._generation = model.engine.generate(prompt.tokens, sampling)
+        self._generation = model.engine.generate(prompt.tokens, sampling, owner, prompt.shared)
         cancellation.on_request(self._generation.cancel)
 
     async def aclose(self) -> None:
         self._citations.drop()
         await self._generation.aclose()
 
-    async def pieces(self) -> AsyncGenerator[Piece]:
-        """What the model says, as it says it; its sentences are checked meanwhile. Raises EngineFailed."""
+    async def pieces(self) -> AsyncGenerator[Piece | Reading]:
+        """How it reads a long prompt, then what the model says, as it says it; its sentences are checked meanwhile.
+
+        Raises EngineFailed.
+        """
         async for event in self._generation:
             match event:
                 case Piece(text, tokens):
                     # Most of an answer is neither thought nor held back: as it is, it goes on
                     thinks = self._thinking.inside
                     yield self._take(divided(self._thinking.feed(text), tokens) if thinks else event)
+                case Reading():
+                    yield event
                 case Finish():
                     self._finish = event
                     if any(rest := self._thinking.flush()):
@@ -86,11 +92,16 @@ class Attempt:
             sources=self._prompt.sources,
             sources_omitted=self._prompt.omitted,
             finish_reason=finish.reason,
-            tokens=Tokens(finish.prompt_tokens, finish.cached_tokens, finish.completion_tokens),
+            tokens=Tokens(
+                finish.prompt_tokens, finish.cached_tokens, self._prompt.begun.tokens + finish.completion_tokens
+            ),
+            thoughts=self._prompt.begun.thoughts + self.thoughts,
         )
         # Whoever stops an answer waits for nothing more
         citations = () if finish.reason == "cancelled" else await self._citations.finish(self.text)
         receipt = replace(receipt, citations=citations)
+        if self._prompt.begun.text == self.text != "":  # it had nothing to add: how sure it was is not known any more
+            return receipt
         found = confidence(
             measured(self._certainty, self.text, receipt, self._strength if self._prompt.context else None)
         )

@@ -17,11 +17,11 @@ import numpy as np
 
 from neuralbridge.assistant.context import INSTRUCTION, Source
 from neuralbridge.assistant.events import Question, Receipt
-from neuralbridge.config import Cache as Settings
 from neuralbridge.grounding.verdicts import same_facts
 from neuralbridge.retrieval.arrays import Matrix
+from neuralbridge.sections import Cache as Settings
 from neuralbridge.store.cached_answers import CachedAnswers, Entry, NewEntry
-from neuralbridge.store.conversations import Conversations, timestamp
+from neuralbridge.store.conversations import Before, Conversations, timestamp
 
 PROMPT_VERSION = 1  # of how prompts are built; another one makes other answers
 STATE_MESSAGES = 100_000  # of a conversation: all of it, as the prompt may hold all of it
@@ -36,6 +36,7 @@ class Key:
     """`scope` is everything that an answer depends on but the words of its question."""
 
     scope: bytes
+    owner: str
     question: str
     asked: str  # as it was typed
 
@@ -61,17 +62,20 @@ class Cache:
         self._settings = settings
         self._embed = embed
 
-    async def key(self, question: Question, digests: Sequence[str | None], ways: list[object]) -> Key | None:
+    async def key(
+        self, question: Question, digests: Sequence[str | None], ways: list[object], before: Before = None
+    ) -> Key | None:
         """What makes another question the same one; None while a model's digest is not known.
 
-        `ways` is all else that decides how it is answered, as JSON can write it.
+        `ways` is all else that decides how it is answered, as JSON can write it; `before`, where it is asked.
         """
         if None in digests:
             return None
-        said = await self._conversations.branch(question.conversation, STATE_MESSAGES)
+        said = await self._conversations.branch(question.conversation, STATE_MESSAGES, before)
         state = [(message.position, message.role, message.content, message.context) for message in said]
-        depends_on = [PROMPT_VERSION, INSTRUCTION, question.conversation.owner, list(digests), ways, state]
-        return Key(sha256(json.dumps(depends_on).encode()).digest(), normalised(question.query), question.query)
+        owner = question.conversation.owner
+        depends_on = [PROMPT_VERSION, INSTRUCTION, owner, list(digests), ways, state]
+        return Key(sha256(json.dumps(depends_on).encode()).digest(), owner, normalised(question.query), question.query)
 
     async def find(self, key: Key | None) -> Found:
         """The answer to this question, or to one that means the same where that is wanted."""
@@ -109,6 +113,7 @@ class Cache:
         embedded = await self._embed([key.asked]) if self._settings.rephrased else None
         await self.answers.put(
             NewEntry(
+                key.owner,
                 key.scope,
                 key.question,
                 key.asked,

@@ -19,9 +19,8 @@ from neuralbridge.assistant.tools import NO_TOOLS, CallReader, Tools, marked
 from neuralbridge.catalog.names import Target
 from neuralbridge.engine.conformance import violation
 from neuralbridge.errors import BridgeError, EngineFailed, SchemaRefused
-from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.settings import Settings
-from neuralbridge.types import Call, Cancellation, ChatMessage, Params, Piece, Retrieval, Sampling
+from neuralbridge.types import Call, Cancellation, ChatMessage, Params, Piece, Reading, Retrieval, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +55,8 @@ class Choice:
     async def pieces(self) -> AsyncGenerator[Piece]:
         """Its text as it comes, without its calls. Raises EngineFailed."""
         async for piece in self.attempt.pieces():
+            if isinstance(piece, Reading):
+                continue
             if piece.text or piece.thought:
                 self.timing.spoke()
             shown = replace(piece, text=self._reader.feed(piece.text)) if self._reader else piece
@@ -78,6 +79,7 @@ class Choice:
 class Reply:
     """Answers under way, or a `refusal` in their place. Close it in any case."""
 
+    owner: str
     target: Target
     model: LocalModel
     receipt: Receipt
@@ -110,25 +112,28 @@ class Completions:
         wish: Wish,
         tools: Tools = NO_TOOLS,
         retrieval: Retrieval | None = None,
+        *,
+        owner: str,
     ) -> Reply:
-        """Begin the next message. Documents are asked where the last one is a question and no functions are offered.
+        """Begin the next message for a user.
 
-        Raises InvalidRequest, DocumentsUnavailable, Overloaded, ModelUnusable and EngineFailed, all before any text.
+        Documents are asked where the last one is a question and no functions are offered. Raises InvalidRequest,
+        DocumentsUnavailable, Overloaded, ModelUnusable and EngineFailed, all before any text.
         """
         target = self._settings.applied.names.resolve(name)
         if target.system_prompt and not any(message.role == "system" for message in messages):
             messages = [ChatMessage("system", target.system_prompt), *messages]
         wanted = retrieval or target.retrieval
-        evidence = Evidence() if tools else await self._evidence(messages, wanted)
+        evidence = Evidence() if tools else await self._evidence(messages, wanted, owner)
         if wanted == "strict" and not tools and not evidence.sufficient:
-            return self._refuse(target, messages[-1].content, evidence, wish)
+            return self._refuse(owner, target, messages[-1].content, evidence, wish)
 
         def build(model: LocalModel) -> Awaitable[Prompt]:
             return model.prompts.given(messages, tools, evidence.passages, wish.structured)
 
-        reply = await self._begin(target, wish, tools, evidence, build)
+        reply = await self._begin(owner, target, wish, tools, evidence, build)
         if wish.choices == 1 and not tools:
-            reply.again = lambda name: self._begin(only(target, name), wish, tools, evidence, build)
+            reply.again = lambda name: self._begin(owner, only(target, name), wish, tools, evidence, build)
         return reply
 
     async def second_opinion(self, reply: Reply, receipt: Receipt) -> Reply | None:
@@ -142,38 +147,40 @@ class Completions:
             logger.warning("there is no second opinion", extra={"why": str(error)})
             return None
 
-    async def text(self, name: str | None, prompts: Sequence[str], wish: Wish) -> Reply:
+    async def text(self, name: str | None, prompts: Sequence[str], wish: Wish, *, owner: str) -> Reply:
         """Begin to go on with texts; the choices are those of the first, then those of the next. Raises as `chat`."""
         target = self._settings.applied.names.resolve(name)
-        whole = await self._begin(target, wish, NO_TOOLS, Evidence(), partial(plain, prompts[0]))
+        whole = await self._begin(owner, target, wish, NO_TOOLS, Evidence(), partial(plain, prompts[0]))
         try:
             for prompt in prompts[1:]:
-                reply = await self._begin(target, wish, NO_TOOLS, Evidence(), partial(plain, prompt))
+                reply = await self._begin(owner, target, wish, NO_TOOLS, Evidence(), partial(plain, prompt))
                 whole.choices += reply.choices
         except BaseException:
             await whole.aclose()
             raise
         return whole
 
-    async def _evidence(self, messages: Sequence[ChatMessage], retrieval: Retrieval) -> Evidence:
+    async def _evidence(self, messages: Sequence[ChatMessage], retrieval: Retrieval, owner: str) -> Evidence:
         """What the documents have for the last message, if that is a question."""
         questions = [message.content for message in messages if message.role == "user"]
         if messages[-1].role != "user":
             return Evidence()
         before = questions[-2] if len(questions) > 1 else None
-        return await self._witness.evidence(questions[-1][:LONGEST_QUESTION], before, retrieval, LOCAL)
+        return await self._witness.evidence(questions[-1][:LONGEST_QUESTION], before, retrieval, owner)
 
-    async def _begin(self, target: Target, wish: Wish, tools: Tools, evidence: Evidence, build: Build) -> Reply:
+    async def _begin(
+        self, owner: str, target: Target, wish: Wish, tools: Tools, evidence: Evidence, build: Build
+    ) -> Reply:
         """Have the model ready that is to answer, and let it begin on each choice."""
         timing = Timing()
         model, prompt = await self._models.prompted(target, build)
         sampling = await self._sampling(target, wish, tools, model)
-        reply = Reply(target, model, receipt_of(target, model), wish, [])
+        reply = Reply(owner, target, model, receipt_of(target, model), wish, [])
         try:
             for number in range(wish.choices):
                 seeded = sampling if sampling.seed is None else replace(sampling, seed=sampling.seed + number)
                 citations = self._checker.citations(prompt.context)
-                attempt = Attempt(model, prompt, seeded, citations, evidence.strength, Cancellation())
+                attempt = Attempt(model, prompt, seeded, citations, evidence.strength, Cancellation(), owner)
                 reader = CallReader(tools, marked(model.engine.chat_template)) if tools else None
                 reply.choices.append(Choice(attempt, reader, timing))
         except BaseException:
@@ -193,7 +200,7 @@ class Completions:
                 raise SchemaRefused(str(error), "tools" if tools.forced else "response_format") from error
         return replace(sampling, logit_bias=wish.logit_bias, top_logprobs=wish.top_logprobs, grammar=grammar)
 
-    def _refuse(self, target: Target, query: str, evidence: Evidence, wish: Wish) -> Reply:
+    def _refuse(self, owner: str, target: Target, query: str, evidence: Evidence, wish: Wish) -> Reply:
         """The documents have no answer, and nothing else is wanted: no model is asked."""
         model = self._models[target.model]
         receipt = replace(
@@ -204,7 +211,7 @@ class Completions:
             confidence_score=NO_EVIDENCE.score,
             sources=tuple(replace(source, n=n) for n, source in enumerate(evidence.nearest, 1)),
         )
-        return Reply(target, model, receipt, wish, [], no_evidence(query, evidence.nearest))
+        return Reply(owner, target, model, receipt, wish, [], no_evidence(query, evidence))
 
     async def receipt(self, reply: Reply, choice: Choice) -> Receipt:
         """What one of the answers came to, once it has ended. Raises EngineFailed: it is not of the wanted form."""
@@ -213,7 +220,7 @@ class Completions:
             why = await asyncio.to_thread(violation, wish.schema, choice.text)
             if why is not None:
                 raise EngineFailed(f"The answer is not what response_format asks for: {why}")
-        receipt = await self._checker.receipt(choice.attempt, reply.receipt, LOCAL)
+        receipt = await self._checker.receipt(choice.attempt, reply.receipt, reply.owner)
         self._metrics.answered(receipt, choice.timing)
         return receipt
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from neuralbridge.retrieval.search import Found
+from neuralbridge.store.conversations import Message
 
 INSTRUCTION = (
     "Answer the question below in one or two short sentences, with the facts from the passages above.\nQuestion: "
@@ -78,3 +79,8 @@ def stored(sources: Sequence[Source]) -> list[dict[str, Any]]:
 
 def restored(context: list[dict[str, Any]]) -> tuple[Source, ...]:
     return tuple(Source(**source) for source in context)
+
+
+def shown_with(question: Message, answer: Message) -> tuple[Source, ...]:
+    """The passages in the turn of a question: an answer that is not its first may have come with others."""
+    return restored(answer.context or question.context)

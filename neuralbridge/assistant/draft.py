@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from neuralbridge.assistant.context import Source, stored
-from neuralbridge.assistant.events import Question, Receipt
-from neuralbridge.store.conversations import Conversations, Turn
+from neuralbridge.assistant.events import Question, Receipt, Started
+from neuralbridge.assistant.receipts import thoughts_in
+from neuralbridge.store.conversations import Conversations, Place, Turn
 from neuralbridge.types import Piece, Status
 
 SAVE_TOKENS = 16  # with one save under way at the most, a crash loses at most twice this
@@ -17,12 +18,22 @@ SAVE_SECONDS = 1.0
 
 
 class Draft:
-    """Entering stores the question and an empty answer; leaving without `finish` stores how far it came and why."""
+    """Entering stores the question and an empty answer; leaving without `finish` stores how far it came and why.
+
+    An answer that stands at its place already goes on: `text` begins with what there is of it.
+    """
 
     def __init__(
-        self, conversations: Conversations, question: Question, receipt: Receipt, added: Sequence[Source] = ()
+        self,
+        conversations: Conversations,
+        question: Question,
+        receipt: Receipt,
+        added: Sequence[Source] = (),
+        place: Place | None = None,
     ) -> None:
-        self.text = ""
+        self.text = place.answer.content if place and place.answer else ""
+        self._place = place
+        self._thoughts = thoughts_in(place.answer.metadata) if place and place.answer else ""
         self._conversations = conversations
         self._question = question
         self._receipt = receipt
@@ -37,7 +48,7 @@ class Draft:
     async def __aenter__(self) -> Self:
         asked = self._question
         self._turn: Turn = await self._conversations.begin(
-            asked.conversation, asked.query, asked.metadata, asdict(self._receipt), stored(self._added)
+            asked.conversation, asked.query, asked.metadata, asdict(self._receipt), stored(self._added), self._place
         )
         self._receipt = replace(self._receipt, message_id=self._turn.answer)
         return self
@@ -50,12 +61,13 @@ class Draft:
             await self._store("complete", receipt)
         elif not self._stored:
             failed = isinstance(error, Exception)  # the others are cancellation and shutdown
-            receipt = replace(self._receipt, finish_reason="error")
+            receipt = replace(self._receipt, finish_reason="error", thoughts=self._thoughts)
             await self._store(*(self._ending or ("error" if failed else "interrupted", receipt)))
 
     async def add(self, piece: Piece) -> None:
         """Take the next piece; now and then what there is of the text is saved behind its back."""
         self.text += piece.text
+        self._thoughts += piece.thought
         self._unsaved += len(piece.tokens)
         now = time.monotonic()
         if self._standing is not None:  # that one is what a crash should leave
@@ -68,6 +80,10 @@ class Draft:
     def say(self, text: str) -> None:
         """Take a text that no model wrote."""
         self.text += text
+
+    @property
+    def started(self) -> Started:
+        return Started(self._question.query, self._turn.question, self._turn.answer)
 
     @property
     def before(self) -> str:

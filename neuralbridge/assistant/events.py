@@ -1,19 +1,21 @@
 """What happens to a question, as values. Pure; the wire has its own words for these."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from neuralbridge.assistant.citations import Citation
 from neuralbridge.assistant.confidence import Confidence
 from neuralbridge.assistant.context import Source
+from neuralbridge.store.branches import Errand
 from neuralbridge.store.conversations import Conversation
-from neuralbridge.types import Params, Retrieval
+from neuralbridge.types import Params, Reading, Retrieval
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """A valid question. `streamed`: the asker wants the text as it comes, not only the whole.
 
+    `errand`: it does not simply follow what was said last. One that makes no question of its own has no `query` yet.
     `revisable`: another answer may take the place of the first. `tag` is the asker's own and comes back with every
     event.
     """
@@ -28,6 +30,7 @@ class Question:
     cache: bool = True
     revisable: bool = True
     tag: Any = None
+    errand: Errand | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Receipt:
 
     `rag_context_used` counts the passages in the prompt, `sources` are those that fit this question, and
     `sources_omitted` those that fit it too and found no room. `confidence_score` is the probability that the answer is
-    right, `confidence` says why; 0 and None for an answer that was stopped before it began.
+    right, `confidence` says why; 0 and None for an answer that was stopped before it began. `thoughts` are what the
+    model thought aloud before it.
     """
 
     model_used: str
@@ -83,6 +87,7 @@ class Receipt:
     confidence: Confidence | None = None
     attempts: tuple[Attempt, ...] = ()
     cache: Repeated | None = None
+    thoughts: str = ""
     message_id: str | None = None
 
 
@@ -100,7 +105,11 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The question is stored and being answered."""
+    """The question is stored and being answered: its text, and the messages that it and its answer are."""
+
+    query: str = ""
+    question_id: str | None = None
+    message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,13 @@ class Sources:
     """The passages that the answer draws on."""
 
     sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """The model thinks aloud; no part of the answer."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +150,17 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer has ended and is stored."""
+    """The answer has ended and is stored. `earlier`: so many of its tokens were computed before it went on."""
 
     text: str
     receipt: Receipt
+    earlier: int = 0
+
+    @property
+    def cost(self) -> Receipt:
+        """The receipt with what was computed this time."""
+        tokens = self.receipt.tokens
+        return replace(self.receipt, tokens=replace(tokens, completion=tokens.completion - self.earlier))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,5 +170,6 @@ class Failed:
     error: Exception
 
 
-AskEvent = Started | Sources | Text | Cited | Superseded | Answered
+# Reading is not numbered either
+AskEvent = Started | Sources | Reading | Thought | Text | Cited | Superseded | Answered
 AnswerEvent = Asked | Queued | AskEvent | Failed

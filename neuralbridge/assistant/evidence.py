@@ -7,10 +7,10 @@ from neuralbridge.assistant.context import Source, source_of
 from neuralbridge.assistant.curves import curves
 from neuralbridge.assistant.language import in_portuguese
 from neuralbridge.assistant.metrics import Metrics
-from neuralbridge.config import Documents
 from neuralbridge.errors import DocumentsUnavailable
-from neuralbridge.retrieval.library import LOCAL, Library
+from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.query import terms
+from neuralbridge.sections import Documents
 from neuralbridge.types import Retrieval
 from neuralbridge.words import COURTESIES, REFERRING, fold, words
 
@@ -27,7 +27,8 @@ class Evidence:
     """`passages` fit the question, the best first; `nearest` are the best there are, whether they fit or not.
 
     `answerable`: how probable it is that they answer it, None where that cannot be said; `looked`: documents were
-    looked through for it; `settled`: doing so again would find the same.
+    looked through for it; `settled`: doing so again would find the same; `nothing_there`: there was nothing to look
+    through.
     """
 
     passages: tuple[Source, ...] = ()
@@ -35,6 +36,7 @@ class Evidence:
     answerable: float | None = None
     looked: bool = False
     settled: bool = True
+    nothing_there: bool = False
 
     @property
     def strength(self) -> float:
@@ -62,7 +64,7 @@ class Witness:
         """The settings that decide what evidence there is."""
         return self._settings.enabled, self._settings.threshold
 
-    async def evidence(self, query: str, before: str | None, retrieval: Retrieval, owner: str = LOCAL) -> Evidence:
+    async def evidence(self, query: str, before: str | None, retrieval: Retrieval, owner: str) -> Evidence:
         """Passages for an owner's question. `before` is the one before it, which a follow-up may need to be understood.
 
         Raises DocumentsUnavailable when documents are insisted on and not set up.
@@ -91,7 +93,8 @@ class Witness:
         sources = [source_of(found) for found in results]
         fitting = tuple(source for source in sources if source.score >= threshold)
         settled = search.by_meaning or not search.candidates
-        return Evidence(fitting, tuple(sources[:NEAREST]), answerable(query, results), looked=True, settled=settled)
+        nearest = tuple(sources[:NEAREST])
+        return Evidence(fitting, nearest, answerable(query, results), True, settled, search.nothing_there)
 
 
 def follows_up(query: str) -> bool:
@@ -100,16 +103,19 @@ def follows_up(query: str) -> bool:
     return bool(asked) and (len(terms(query)) <= FEW_WORDS or any(word in REFERRING for word in asked))
 
 
-def no_evidence(query: str, nearest: tuple[Source, ...]) -> str:
+def no_evidence(query: str, evidence: Evidence) -> str:
     """The answer when documents are insisted on and have none: it says so, and names the nearest passages."""
     portuguese = in_portuguese(query)
+    if evidence.nothing_there:
+        alone = "Você ainda não tem documentos em que uma resposta possa se apoiar."
+        return alone if portuguese else "You have no documents yet that an answer could rest on."
     said = "Os seus documentos não respondem a isto." if portuguese else "Your documents do not answer this."
-    if not nearest:
+    if not evidence.nearest:
         return said
     closest = "O que há de mais próximo:" if portuguese else "The nearest passages in them:"
     page = "página" if portuguese else "page"
     lines = []
-    for source in nearest:
+    for source in evidence.nearest:
         where = [source.source_document, *([f"{page} {source.page}"] if source.page else [])]
         where += [source.heading] if source.heading else []
         lines.append(f"- {', '.join(where)}: {beginning(source.text)}")

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import file_digest
@@ -17,6 +18,7 @@ from neuralbridge.store.conversations import Conversations
 
 logger = logging.getLogger(__name__)
 
+RETRY_SECONDS = 10.0  # between two attempts to load what could not be loaded: its file may be back, or memory free
 DIGEST_SECONDS = 1.0  # a question waits so long for it; of a large file it is known some seconds after the start
 
 
@@ -30,10 +32,20 @@ class LocalModel:
         self._template = ChatTemplate(engine)
         self.prompts = Prompts(engine, self._template, conversations)
         self._digesting: asyncio.Task[str | None] | None = None
+        self._began = 0.0  # to load it, on the monotonic clock
 
     @property
     def loaded(self) -> bool:
         return self.engine.started and self.engine.loaded
+
+    @property
+    def loading(self) -> bool:
+        return self.engine.started and not self.engine.loaded and self.engine.failure is None
+
+    @property
+    def failure(self) -> str | None:
+        """Why it could not be loaded."""
+        return self.engine.failure
 
     @property
     def busy(self) -> int:
@@ -48,8 +60,10 @@ class LocalModel:
         return self._digesting.result() if self._digesting.done() else None
 
     def start(self) -> None:
-        """Begin to load it, if that has not begun."""
-        if not self.engine.started:
+        """Begin to load it, if that has not begun, or failed some time ago."""
+        failed = self.engine.failure is not None and time.monotonic() - self._began >= RETRY_SECONDS
+        if not self.engine.started or failed:
+            self._began = time.monotonic()
             self.engine.start()
             self._digesting = asyncio.create_task(self._digest())
 
@@ -95,6 +109,9 @@ class Models:
     def __getitem__(self, name: str) -> LocalModel:
         return self._models[name]
 
+    def __iter__(self) -> Iterator[LocalModel]:
+        return iter(self._models.values())
+
     def context(self, name: str) -> int | None:
         """The tokens that a model's prompt and answer may have together; None while it is not loaded."""
         model = self._models.get(name)
@@ -133,6 +150,17 @@ class Models:
     def slots(self) -> int:
         """Sequences that the loaded models take at once."""
         return sum(model.engine.slots for model in self._models.values() if model.loaded)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether one of them does not get on with what it computes."""
+        return any(model.engine.stalled for model in self._models.values() if model.loaded)
+
+    def forget_owner(self, owner: str) -> None:
+        """Drop what engines keep computed of an owner's conversations."""
+        for model in self._models.values():
+            if model.loaded:
+                model.engine.forget_owner(owner)
 
     @property
     def busy(self) -> int:

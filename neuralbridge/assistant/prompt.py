@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any
 
-from neuralbridge.assistant.context import Source, restored, turn
+from neuralbridge.assistant.context import Source, restored, shown_with, turn
+from neuralbridge.assistant.receipts import completion_in, places_in, thoughts_in
 from neuralbridge.assistant.template import ChatTemplate, Layout, TemplateFailed
 from neuralbridge.assistant.thinking import CLOSING as THOUGHT
 from neuralbridge.assistant.thinking import OPENING as THINKING
 from neuralbridge.assistant.tools import NO_TOOLS, Tools, as_object, in_words, marked, supported
 from neuralbridge.assistant.tools import OPENING as TOOL_CALL
 from neuralbridge.engine.engine import Engine
+from neuralbridge.engine.scheduler import common_prefix
 from neuralbridge.errors import InvalidParams, PromptTooLong
-from neuralbridge.store.conversations import Conversation, Conversations, Message
+from neuralbridge.store.conversations import Before, Conversation, Conversations, Message, Place
 from neuralbridge.types import ChatMessage
 
 logger = logging.getLogger(__name__)
@@ -27,7 +29,17 @@ logger = logging.getLogger(__name__)
 PAGE = 64  # messages read from the store at a time
 BORDER = 8  # messages; see `newest`
 PASSAGE_TOKENS = 1_200  # of passages with one question: more takes seconds to read and confuses small models
+BLANKS_KEPT = 64  # see `_shared`
 FRAME_TOKENS = 16  # around a passage: its number, blank lines, and what joining texts may cost
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What there is of an answer that goes on: its text, the tokens that were computed for it, its thoughts."""
+
+    text: str = ""
+    tokens: int = 0
+    thoughts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,8 @@ class Prompt:
     context: tuple[Source, ...] = ()  # all passages in the prompt, also of earlier questions
     thinking: bool = False  # it ends where the model is to think
     verbatim: bool = False  # a text to go on with: marks in what follows are text too
+    begun: Begun = Begun()  # the answer that it ends with
+    shared: int = 0  # so many tokens at its beginning are of the configuration alone, and nobody's own
 
     @property
     def passages(self) -> int:
@@ -76,6 +90,7 @@ class Prompts:
         self._engine = engine
         self._template = template
         self._conversations = conversations
+        self._blanks: dict[tuple[Layout, str], list[int]] = {}  # oldest first
 
     async def warm_up(self) -> None:
         """Start what renders templates, and say early when this model's cannot be rendered."""
@@ -92,17 +107,39 @@ class Prompts:
         query: str,
         max_tokens: int,
         passages: Sequence[Source] = (),
-        before: str | None = None,
+        before: Before = None,
     ) -> Prompt:
         """The prompt as token ids, leaving room for the answer where history would take it.
 
-        `before`: the conversation is that above the message of this id; all of it unless given.
+        `before`: the conversation is that above this message or place; all of it unless given.
 
         Of `passages`, the best first, those that stand in the conversation already are not said again, and of the
         others as many go in as there is room for. Raises PromptTooLong when the question does not fit even alone.
         """
         prompt = await self._build(conversation, system, query, max_tokens, passages, before)
-        return replace(prompt, thinking=await self._thinking())
+        return replace(prompt, thinking=await self._thinking(), shared=await self._shared(system, prompt))
+
+    async def going_on(self, conversation: Conversation, system: str | None, place: Place, max_tokens: int) -> Prompt:
+        """The prompt of the answer at that place, which it ends with. Raises PromptTooLong as `build` does."""
+        assert place.question is not None and place.answer is not None
+        answer, added = place.answer, shown_with(place.question, place.answer)
+        opening = [ChatMessage("system", system)] if system else []
+        question = ChatMessage("user", turn(place.question.content, added))
+        thought = f"{THOUGHT}\n\n" if await self._thinking() else ""  # what was thought is not kept
+        closed, said = await self._engine.tokenize([(thought, True), (answer.content, False)])
+        there = [*closed, *said]
+        prompt = await self._with_history(conversation, opening, question, max_tokens, place, len(there))
+        named = places_in(answer.metadata)
+        return replace(
+            prompt,
+            tokens=[*prompt.tokens, *there],
+            added=added,
+            reused=tuple(source for source in prompt.reused if source.place in named),
+            context=(*prompt.context, *added),
+            verbatim=True,
+            begun=Begun(answer.content, completion_in(answer.metadata), thoughts_in(answer.metadata)),
+            shared=await self._shared(system, prompt),
+        )
 
     async def given(
         self,
@@ -145,6 +182,21 @@ class Prompts:
         (tokens,) = await self._engine.tokenize([(text, True)])
         return Prompt(self._begun(tokens), 0, verbatim=True)
 
+    async def _shared(self, system: str | None, prompt: Prompt) -> int:
+        """How many tokens it has in common with the prompt of an empty question.
+
+        That one is made once for each system prompt, and again when the template says something else, as the date.
+        """
+        opening = [ChatMessage("system", system)] if system else []
+        layout, messages = await self._laid_out([*opening, ChatMessage("user", "")])
+        key = (layout, system or "")
+        if key not in self._blanks:
+            blank = await self._encode(layout, messages)
+            if len(self._blanks) >= BLANKS_KEPT:
+                del self._blanks[next(iter(self._blanks))]
+            self._blanks[key] = blank
+        return common_prefix(self._blanks[key], prompt.tokens)
+
     async def _build(
         self,
         conversation: Conversation,
@@ -152,7 +204,7 @@ class Prompts:
         query: str,
         max_tokens: int,
         passages: Sequence[Source],
-        before: str | None,
+        before: Before,
     ) -> Prompt:
         opening = [ChatMessage("system", system)] if system else []
         if not passages:
@@ -182,13 +234,17 @@ class Prompts:
         opening: list[ChatMessage],
         question: ChatMessage,
         max_tokens: int,
-        before: str | None,
+        before: Before,
+        there: int = 0,
     ) -> Prompt:
-        """The prompt with as much of the conversation as fits; its `reused` are all passages in that."""
+        """The prompt with as much of the conversation as fits; its `reused` are all passages in that.
+
+        `there`: so many tokens of the answer are there already, and need room too.
+        """
         alone = await self._tokens([*opening, question])
-        limit = self._engine.context
+        limit = self._engine.context - there
         if len(alone) >= limit:
-            raise PromptTooLong(len(alone), limit)
+            raise PromptTooLong(len(alone) + there, self._engine.context)
         budget = limit - len(alone) - min(max_tokens, limit // 2)
         total = await self._conversations.length(conversation, before)
         if total == 0 or budget <= 0:
@@ -205,7 +261,7 @@ class Prompts:
             estimate = min(estimate - over, cost(kept) - 1)  # the template frames some turns with more than others
         return Prompt(alone, total)
 
-    async def _told(self, conversation: Conversation, before: str | None) -> list[Source]:
+    async def _told(self, conversation: Conversation, before: Before) -> list[Source]:
         """The passages that the conversation's newest turns came with."""
         page = await self._conversations.branch(conversation, PAGE, before)
         return [source for message in page for source in restored(message.context)]
@@ -223,7 +279,7 @@ class Prompts:
                 omitted.append(passage)
         return added, omitted
 
-    async def _recent(self, conversation: Conversation, budget: int, frame: int, before: str | None) -> list[Exchange]:
+    async def _recent(self, conversation: Conversation, budget: int, frame: int, before: Before) -> list[Exchange]:
         """All exchanges, oldest first, or as many of the newest as are more than `budget` tokens."""
         exchanges: list[Exchange] = []
         while page := await self._conversations.branch(conversation, PAGE, before):
@@ -241,15 +297,15 @@ class Prompts:
             if question.role == "user" and answer.role == "assistant" and answer.content
         ]
         encoded = await self._engine.tokenize(
-            [(text, False) for question, answer in pairs for text in (asked_with(question), in_own_words(answer))]
+            [(text, False) for pair in pairs for text in (asked_with(*pair), in_own_words(pair[1]))]
         )
         return [
             Exchange(
                 question.position - 1,
-                asked_with(question),
+                asked_with(question, answer),
                 in_own_words(answer),
                 frame + len(asked) + len(said),
-                restored(question.context),
+                shown_with(question, answer),
             )
             for (question, answer), asked, said in zip(pairs, encoded[::2], encoded[1::2], strict=True)
         ]
@@ -306,8 +362,8 @@ class Prompts:
         return tokens if first is None or tokens[:1] == [first] else [first, *tokens]
 
 
-def asked_with(question: Message) -> str:
-    return turn(question.content, restored(question.context))
+def asked_with(question: Message, answer: Message) -> str:
+    return turn(question.content, shown_with(question, answer))
 
 
 def in_own_words(answer: Message) -> str:

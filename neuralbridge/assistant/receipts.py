@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from neuralbridge.assistant.citations import Citation
-from neuralbridge.assistant.confidence import Confidence
+from neuralbridge.assistant.confidence import Cause, Confidence
 from neuralbridge.assistant.context import restored
 from neuralbridge.assistant.events import Attempt, Receipt, Tokens
 
@@ -21,12 +21,17 @@ def receipt_from(kept: dict[str, Any]) -> Receipt:
             "sources": restored(kept["sources"]),
             "sources_omitted": restored(kept["sources_omitted"]),
             "citations": citations_from(kept["citations"]),
-            "confidence": Confidence(**{**confidence, "reasons": tuple(confidence["reasons"])}) if confidence else None,
+            "confidence": confidence_from(confidence) if confidence else None,
             "attempts": (),
             "cache": None,
             "message_id": None,
         }
     )
+
+
+def confidence_from(kept: dict[str, Any]) -> Confidence:
+    causes = tuple(Cause(**each) for each in kept.get("causes", ()))
+    return Confidence(**{**kept, "reasons": tuple(kept["reasons"]), "causes": causes})
 
 
 def citations_from(kept: list[dict[str, Any]]) -> tuple[Citation, ...]:
@@ -43,7 +48,30 @@ def attempt_of(text: str, receipt: Receipt) -> Attempt:
     )
 
 
-def with_reason(receipt: Receipt, reason: str) -> Receipt:
-    """The receipt with one more reason for its confidence."""
+def without_second_opinion(receipt: Receipt, error: Exception) -> Receipt:
+    """The receipt with one more reason for its confidence: nobody else could be asked."""
     assert receipt.confidence is not None
-    return replace(receipt, confidence=replace(receipt.confidence, reasons=(*receipt.confidence.reasons, reason)))
+    return replace(receipt, confidence=receipt.confidence.and_also(Cause("no_second_opinion"), str(error)))
+
+
+# Of metadata that may have been imported from elsewhere: what is not as we write it is not there
+
+
+def places_in(metadata: dict[str, Any]) -> list[tuple[object, object, object]]:
+    """The passages that it names."""
+    sources = metadata.get("sources")
+    told = [source for source in sources if isinstance(source, dict)] if isinstance(sources, list) else []
+    return [(source.get("document_id"), source.get("start"), source.get("end")) for source in told]
+
+
+def completion_in(metadata: dict[str, Any]) -> int:
+    """The tokens that were computed for the answer."""
+    tokens = metadata.get("tokens")
+    completion = tokens.get("completion") if isinstance(tokens, dict) else None
+    return completion if isinstance(completion, int) else 0
+
+
+def thoughts_in(metadata: dict[str, Any]) -> str:
+    """What the model thought before it answered."""
+    thoughts = metadata.get("thoughts")
+    return thoughts if isinstance(thoughts, str) else ""

@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from neuralbridge.config import EMBEDDER, MAX_MODELS, Config, Model, Name, Server, config_from
+from neuralbridge.config import EMBEDDER, MAX_MODELS, Config, config_from
 from neuralbridge.errors import ConfigInvalid
+from neuralbridge.sections import Model, Name, Server
 from neuralbridge.types import Params
 from neuralbridge.yaml_file import legible, parse
 

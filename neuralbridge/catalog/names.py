@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from neuralbridge.config import EMBEDDER, Config, Name, Ways
+from neuralbridge.config import EMBEDDER, Config, Ways
 from neuralbridge.errors import ModelNotFound
 from neuralbridge.patterns import matches, specificity, without_ending
+from neuralbridge.sections import Name
 from neuralbridge.types import Params, Retrieval, Sampling
 
 Kind = Literal["chat", "embedding"]

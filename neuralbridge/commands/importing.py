@@ -26,16 +26,12 @@ async def take_in(file: Path, owner: str, config: Config, data: Path, url: str |
         raise InvalidParams(f"{file} cannot be read ({error.strerror}).") from error
     if len(content) > MAX_BYTES:
         raise InvalidParams(f"{file} has more than {MAX_BYTES:,} bytes, the most that is taken in at once.")
-    async with server_that_runs(config, url) as session:
+    async with server_that_runs(config, data, url) as session:
         if session is not None:
             return await send(session, content)
     with claim(data):
-        database = Database(data / "neuralbridge.db")
-        await database.start()
-        try:
+        async with Database(data / "neuralbridge.db") as database:
             return await Transfer(database).take_in(owner, content)
-        finally:
-            await database.stop()
 
 
 async def send(session: aiohttp.ClientSession, content: bytes) -> ImportReport:

@@ -93,7 +93,7 @@ def files_of(paths: tuple[Path, ...]) -> Iterator[tuple[Source, Path]]:
 @asynccontextmanager
 async def shelf(config: Config, home: Path, data: Path, url: str | None) -> AsyncIterator[tuple[Shelf, str]]:
     """The running server's library, else that of the data folder."""
-    async with server_that_runs(config, url) as session:
+    async with server_that_runs(config, data, url) as session:
         if session is not None:
             yield Remote(session), f"the server at {url or address_of(config.server)}"
             return
@@ -105,17 +105,13 @@ async def shelf(config: Config, home: Path, data: Path, url: str | None) -> Asyn
 async def library_of(config: Config, home: Path, data: Path) -> AsyncIterator[Library]:
     """The library of a data folder that no server uses. Raises DataUnusable, and ServerUnusable where one does."""
     with asking_where_it_listens(), claim(data):
-        database = Database(data / "neuralbridge.db")
-        await database.start()
-        try:
+        async with Database(data / "neuralbridge.db") as database:
             library = build_library(config, data, home, database, lambda folder: Embedder(folder, lambda: False))
             try:
                 await to_its_end(library.start())
                 yield library
             finally:
                 await library.stop()
-        finally:
-            await database.stop()
 
 
 class Remote:

@@ -11,6 +11,7 @@ from neuralbridge.commands.view import printable
 from neuralbridge.config import Config
 from neuralbridge.errors import AnswerFailed, ServerUnusable
 from neuralbridge.protocol.knowledge import Results
+from neuralbridge.types import LOCAL_OWNER
 
 
 async def look_up(query: str, limit: int, config: Config, home: Path, data: Path, url: str | None) -> Results:
@@ -18,7 +19,7 @@ async def look_up(query: str, limit: int, config: Config, home: Path, data: Path
 
     Raises InvalidParams, AnswerFailed, ServerUnusable, DataUnusable and DocumentsUnavailable.
     """
-    async with server_that_runs(config, url) as session:
+    async with server_that_runs(config, data, url) as session:
         if session is not None:
             return await ask_server(session, query, limit)
     # Slow to import, and of no use where a server runs
@@ -26,7 +27,7 @@ async def look_up(query: str, limit: int, config: Config, home: Path, data: Path
     from neuralbridge.web.knowledge import result
 
     async with library_of(config, home, data) as library:
-        found = await library.search(query, limit)
+        found = await library.search(query, limit, LOCAL_OWNER)
         return Results(results=[result(hit) for hit in found.results])
 
 

@@ -163,6 +163,11 @@ def heard_in(event: Json, payload: dict[str, Any]) -> Heard | None:
                 raise ServerUnusable(f"The server is of another version: its metadata.{wrong} is not ours.") from error
         case (("stream_error" | "error"), {"message": str(message)}):
             raise AnswerFailed(message)
+        case "phx_reply", {"status": "error", "response": {"reason": "unauthorized"}}:
+            raise AnswerFailed(
+                "Sign in first: this server asks for a token. Say it in NEURALBRIDGE_TOKEN or, on the server's own "
+                "machine, say with --data-dir which data folder is its."
+            )
         case "phx_reply", {"status": "error", "response": dict(response)}:
             raise AnswerFailed(f"The server refuses the conversation: {response.get('reason')}.")
         case (("phx_error" | "phx_close"), _):

@@ -1,9 +1,10 @@
 """How the command line presents itself: commands in sections, failures as one line, the exit status, completion."""
 
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import get_completion_class
@@ -11,6 +12,7 @@ from click.shell_completion import get_completion_class
 from neuralbridge.errors import BridgeError
 
 INTERRUPTED = 130
+CRASHED = 70  # EX_SOFTWARE: a mistake of ours, which another start may get past; a refusal of ours (1) it would not
 SHELLS = ("bash", "zsh", "fish")
 REST = "More"
 
@@ -37,7 +39,11 @@ class Commands(click.Group):
             first = group.exceptions[0]
             if isinstance(first, BridgeError):
                 raise click.ClickException(str(first)) from group
+            crash(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except Exception:  # noqa: BLE001  # it is told whole
+            crash(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         listed = {name for names in self.sections.values() for name in names}
@@ -48,6 +54,12 @@ class Commands(click.Group):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+def crash(ctx: click.Context) -> NoReturn:
+    """End with what went wrong, all of it, and a status that tells it from a refusal."""
+    traceback.print_exc()
+    ctx.exit(CRASHED)
 
 
 def completion_script(group: click.Group, program: str, shell: str) -> str:

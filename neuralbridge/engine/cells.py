@@ -14,7 +14,7 @@ class Cells:
         self.total = total
         self.free = total
         self._handles = count()
-        self._more_owners: dict[int, int] = {}  # only cells with more than one owner are listed
+        self._more_slots: dict[int, int] = {}  # slots beside the first; only cells of more than one are listed
 
     def take(self, amount: int) -> list[int]:
         assert amount <= self.free, "the scheduler makes room before it plans"
@@ -23,27 +23,31 @@ class Cells:
 
     def share(self, handles: list[int]) -> list[int]:
         for handle in handles:
-            self._more_owners[handle] = self._more_owners.get(handle, 0) + 1
+            self._more_slots[handle] = self._more_slots.get(handle, 0) + 1
         return list(handles)
 
     def give_back(self, handles: list[int]) -> None:
         for handle in handles:
-            more = self._more_owners.pop(handle, 0)
+            more = self._more_slots.pop(handle, 0)
             if more == 0:
                 self.free += 1
             elif more > 1:
-                self._more_owners[handle] = more - 1
+                self._more_slots[handle] = more - 1
 
     def sole(self, handles: list[int]) -> int:
         """How many of these would become free if their slot gave them back."""
-        return sum(handle not in self._more_owners for handle in handles)
+        return sum(handle not in self._more_slots for handle in handles)
 
 
 class Slot:
-    """One llama.cpp sequence id and the tokens computed in it; position i holds `tokens[i]`."""
+    """One llama.cpp sequence id and the tokens computed in it; position i holds `tokens[i]`.
+
+    `owner` is the user whom they were computed for.
+    """
 
     def __init__(self, id: int, cells: Cells) -> None:
         self.id = id
+        self.owner = ""
         self.tokens: list[int] = []
         self.last_used = 0
         self._cells = cells

@@ -6,6 +6,7 @@ Two crossings and no locks. What the loop wants goes into the worker's inbox; wh
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,30 +18,33 @@ from neuralbridge.engine.grammar import Compiler, Grammar
 from neuralbridge.engine.runner import Runner
 from neuralbridge.engine.schema import Schema
 from neuralbridge.engine.sequence import Sequence
-from neuralbridge.engine.worker import Cancel, Event, Shutdown, Submit, Worker
+from neuralbridge.engine.worker import Cancel, Event, Forget, Shutdown, Submit, Worker
 from neuralbridge.errors import EngineFailed, InvalidParams, Overloaded, PromptTooLong
-from neuralbridge.types import Finish, Piece, Sampling
+from neuralbridge.types import LOCAL_OWNER, Finish, Piece, Reading, Sampling
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+STALLED_SECONDS = 10.0  # a step takes a fraction of a second
 WAIT_PER_ANSWER_MS = 4_000  # assumed for the first estimates, until answers have been timed
+UNLIMITED = frozenset({"", LOCAL_OWNER})  # owners that have the machine to themselves
 
 
 class Generation:
     """The events of one sequence, in order, to its Finish. Close it early to give up the sequence."""
 
     def __init__(self, engine: "Engine", sequence: Sequence) -> None:
+        self.owner = sequence.owner
         self._engine = engine
         self._id = sequence.id
-        self.mailbox: asyncio.Queue[Event] = asyncio.Queue()  # bounded by max_tokens; touched on the loop only
+        self.mailbox: asyncio.Queue[Event] = asyncio.Queue()  # bounded by prompt and answer; the loop's alone
         self._ended = False
         self._begun = time.monotonic()
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Piece | Finish:
+    async def __anext__(self) -> Piece | Reading | Finish:
         if self._ended:
             raise StopAsyncIteration
         event = await self.mailbox.get()
@@ -64,12 +68,26 @@ class Generation:
 class Engine:
     """A model that answers many at once.
 
-    `open_runner` loads the model, on the engine thread; `max_waiting` bounds the sequences without a slot.
+    `open_runner` loads the model, on the engine thread; `max_waiting` bounds the sequences without a slot,
+    `max_per_owner` those that one owner has under way, `answer_seconds` how long one may take from its first step on.
     """
 
-    def __init__(self, open_runner: Callable[[], Runner], max_waiting: int, cores: int | None = None) -> None:
-        self._worker = Worker(open_runner, self._from_thread(self._settle), self._from_thread(self._deliver), cores)
+    def __init__(
+        self,
+        open_runner: Callable[[], Runner],
+        max_waiting: int,
+        cores: int | None = None,
+        max_per_owner: int | None = None,
+        answer_seconds: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._open_runner = open_runner
+        self._cores = cores
+        self._answer_seconds = answer_seconds
+        self._clock = clock
+        self._worker = self._new_worker()
         self._max_waiting = max_waiting
+        self._max_per_owner = max_per_owner
         self._generations: dict[int, Generation] = {}
         self._ids = count(1)
         self._answer_ms = float(WAIT_PER_ANSWER_MS)
@@ -77,8 +95,15 @@ class Engine:
         self._compiling = ThreadPoolExecutor(1, "grammar")  # a schema may take seconds; texts do not wait for it
         self._started = False
 
+    def _new_worker(self) -> Worker:
+        settle, deliver = self._from_thread(self._settle), self._from_thread(self._deliver)
+        return Worker(self._open_runner, settle, deliver, self._cores, self._answer_seconds, self._clock)
+
     def start(self) -> None:
-        """Begin to load the model on the engine thread; `ready` tells how that went."""
+        """Begin to load the model on the engine thread; `ready` tells how that went. Again only after a `failure`."""
+        if self._started:
+            assert self.failure is not None, "a model is loaded once"
+            self._worker = self._new_worker()
         self._loop = asyncio.get_running_loop()
         self._loaded: asyncio.Future[Runner] = self._loop.create_future()
         self._started = True
@@ -97,6 +122,12 @@ class Engine:
     def loaded(self) -> bool:
         return self._loaded.done() and self._loaded.exception() is None
 
+    @property
+    def failure(self) -> str | None:
+        """Why the model could not be loaded, in a sentence; None while that is not so, or not known yet."""
+        error = self._loaded.exception() if self._started and self._loaded.done() else None
+        return None if error is None else str(error)
+
     async def stop(self) -> None:
         """End the thread after its current step and free the model."""
         self._compiling.shutdown(wait=False, cancel_futures=True)
@@ -106,6 +137,12 @@ class Engine:
             await self._loop.run_in_executor(self._tokenizer, self._worker.join)
             self._started = False
         self._tokenizer.shutdown()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether a step takes so long that something must be wrong: a disk, a driver, a mistake in native code."""
+        since = self._worker.computing_since
+        return since is not None and time.perf_counter() - since > STALLED_SECONDS
 
     @property
     def context(self) -> int:
@@ -153,10 +190,11 @@ class Engine:
         """What holds answers of this model to a JSON Schema; None stands for any JSON object. Raises SchemaRefused."""
         return await self._loop.run_in_executor(self._compiling, self._compiler.compile, schema)
 
-    def generate(self, prompt: list[int], sampling: Sampling) -> Generation:
-        """Submit a prompt (token ids). `max_tokens` is lowered to what the context has room for.
+    def generate(self, prompt: list[int], sampling: Sampling, owner: str = "", shared: int = 0) -> Generation:
+        """Submit a prompt (token ids) of a user. `max_tokens` is lowered to what the context has room for.
 
-        Raises InvalidParams, PromptTooLong and Overloaded, all before anything is computed.
+        What is computed of its first `shared` tokens may serve any owner; of the rest, this one alone. Raises
+        InvalidParams, PromptTooLong and Overloaded, all before anything is computed.
         """
         self._check(sampling)
         if not prompt:  # nothing could be computed, so nothing would ever be said
@@ -164,12 +202,13 @@ class Engine:
         room = self._runner.cells - len(prompt)
         if room < 1:
             raise PromptTooLong(len(prompt), self._runner.cells)
+        self._check_share(owner)
         waiting = len(self._generations) - self._runner.slots
         if waiting >= self._max_waiting:
             wait = int(self._answer_ms * (1 + waiting / self._runner.slots))
             raise Overloaded(f"{waiting} questions are waiting already; the queue holds {self._max_waiting}.", wait)
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, room))
-        sequence = Sequence(next(self._ids), prompt, sampling)
+        sequence = Sequence(next(self._ids), prompt, sampling, owner, shared)
         generation = self._generations[sequence.id] = Generation(self, sequence)
         self._worker.inbox.put(Submit(sequence))
         return generation
@@ -184,6 +223,24 @@ class Engine:
             )
         grammar = sampling.grammar
         assert grammar is None or (isinstance(grammar, Grammar) and grammar.vocabulary is vocabulary), "another model's"
+
+    def _check_share(self, owner: str) -> None:
+        """Raises Overloaded."""
+        if self._max_per_owner is None or owner in UNLIMITED:
+            return
+        under_way = sum(generation.owner == owner for generation in self._generations.values())
+        if under_way >= self._max_per_owner:
+            raise Overloaded(
+                f"{under_way} of your answers are under way already; each user may have {self._max_per_owner}.",
+                int(self._answer_ms),
+            )
+
+    def forget_owner(self, owner: str) -> None:
+        """Drop all that is kept of an owner's finished sequences, before anything that is submitted from now on.
+
+        What still runs is kept again when it ends: whoever wants that gone closes it first.
+        """
+        self._worker.inbox.put(Forget(owner))
 
     def cancel(self, id: int, quiet: bool) -> None:
         self._worker.inbox.put(Cancel(id, quiet))

@@ -1,14 +1,19 @@
 """One generation in the making: its tokens, how the next one is chosen, and the text they make. Pure."""
 
 from neuralbridge.engine.text import TextStream
-from neuralbridge.types import Chosen, Finish, FinishReason, Piece, Sampling
+from neuralbridge.types import Chosen, Finish, FinishReason, Piece, Reading, Sampling
 
 
 class Sequence:
-    """Tokens of a prompt and of the answer so far. Ids grow, so the smaller id is the older sequence."""
+    """Tokens of a prompt and of the answer so far. Ids grow, so the smaller id is the older sequence.
 
-    def __init__(self, id: int, prompt: list[int], sampling: Sampling) -> None:
+    `owner` is the user it is of; what was computed of the prompt's first `shared` tokens may serve any owner.
+    """
+
+    def __init__(self, id: int, prompt: list[int], sampling: Sampling, owner: str = "", shared: int = 0) -> None:
         self.id = id
+        self.owner = owner
+        self.shared = min(shared, len(prompt))  # never of an answer
         self.tokens = list(prompt)
         self.prompt_tokens = len(prompt)
         self.sampling = sampling
@@ -24,6 +29,10 @@ class Sequence:
         if self._cached_tokens is None:
             self._cached_tokens = cached_tokens
 
+    def reading(self, computed: int) -> list[Reading]:
+        """How far the prompt is read. What is paused in mid-answer is read again, and says nothing of that."""
+        return [] if self.completion_tokens else [Reading(computed, self.prompt_tokens)]
+
     def append(self, chosen: Chosen, piece: bytes | None) -> list[Piece | Finish]:
         """Take the next token; `piece` is its bytes, None for an end token. Returns what that makes known.
 
@@ -37,9 +46,13 @@ class Sequence:
             return [Piece(text + self._text.flush(), (chosen,)), self.finish("length")]
         return [Piece(text, (chosen,))]
 
-    def cancel(self) -> list[Piece | Finish]:
+    def cut(self, reason: FinishReason) -> list[Piece | Finish]:
         """End here, with the text that was still held back."""
-        return [Piece(self._text.flush(), ()), self.finish("cancelled")]
+        return [Piece(self._text.flush(), ()), self.finish(reason)]
 
     def finish(self, reason: FinishReason) -> Finish:
         return Finish(reason, self.prompt_tokens, self._cached_tokens or 0, self.completion_tokens)
+
+
+def age(sequence: Sequence) -> int:
+    return sequence.id

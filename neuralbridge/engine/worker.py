@@ -14,17 +14,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from neuralbridge.engine.batch import Batch, Share, Trim
+from neuralbridge.engine.batch import Batch, Edit, Share, Trim
 from neuralbridge.engine.pace import Pace
 from neuralbridge.engine.runner import DecodeFailed, Runner, Sampler, Stuck
 from neuralbridge.engine.scheduler import Scheduler
 from neuralbridge.engine.sequence import Sequence
 from neuralbridge.errors import BridgeError, EngineFailed, ModelUnusable
-from neuralbridge.types import Chosen, Finish, Piece, Sampling
+from neuralbridge.types import Chosen, Finish, Piece, Reading, Sampling
 
 logger = logging.getLogger(__name__)
 
-Event = Piece | Finish | EngineFailed
+Event = Piece | Reading | Finish | EngineFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,22 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Let go of all that is kept for an owner."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     pass
 
 
 class Worker:
-    """The engine thread. `loaded` is called with the runner, or with why there is none; then `deliver` with events."""
+    """The engine thread. `loaded` is called with the runner, or with why there is none; then `deliver` with events.
+
+    `clock` tells monotonic seconds, `answer_seconds` of which a sequence may take from its first step on.
+    """
 
     def __init__(
         self,
@@ -54,12 +64,18 @@ class Worker:
         loaded: Callable[[Runner | Exception], None],
         deliver: Callable[[list[tuple[int, Event]]], None],
         cores: int | None = None,
+        answer_seconds: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.inbox: queue.SimpleQueue[Submit | Cancel | Shutdown] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[Submit | Cancel | Forget | Shutdown] = queue.SimpleQueue()
+        self.computing_since: float | None = None  # perf_counter, for whoever asks from another thread
         self._open_runner = open_runner
         self._loaded = loaded
         self._deliver = deliver
         self._cores = cores or available_cores()
+        self._answer_seconds = answer_seconds
+        self._clock = clock
+        self._begun: dict[int, float] = {}  # sequences and the times of their first steps, the earliest first
         self._samplers: dict[int, Sampler] = {}
         self._said: list[tuple[int, Event]] = []  # not delivered yet
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -87,6 +103,7 @@ class Worker:
             try:
                 working = self._obey()
                 if working:
+                    self._cut()
                     self._step()
             except Exception:  # a mistake of ours must not end the thread: those it hit fail, the next question works
                 logger.exception("the engine made a mistake")
@@ -121,7 +138,10 @@ class Worker:
                 case Cancel(id, quiet):
                     ended = self._end(id)
                     if ended is not None and not quiet:
-                        self._say(id, *ended.cancel())
+                        self._say(id, *ended.cut("cancelled"))
+                case Forget(owner):
+                    self._scheduler.forget(owner)
+                    self._edit(self._scheduler.edits())  # now: the next step may be hours away
                 case Shutdown():
                     return False
         return True
@@ -134,12 +154,26 @@ class Worker:
             self._deliver(self._said)
             self._said = []
 
+    def _cut(self) -> None:
+        """End what has taken as long as an answer may, with the text there is of it."""
+        now = self._clock()
+        while self._begun:
+            id, begun = next(iter(self._begun.items()))
+            if now - begun < self._answer_seconds:
+                return
+            sequence = self._end(id)
+            assert sequence is not None, "what has ended is not in the book of times"
+            self._say(id, *sequence.cut("length"))
+
+    def _edit(self, edits: list[Edit]) -> None:
+        for edit in edits:
+            self._runner.edit(edit)
+
     def _step(self) -> None:
         batch = self._scheduler.plan(self._pace.chunk(self._scheduler.decoding))
         if batch is None:
             return
-        for edit in batch.edits:
-            self._runner.edit(edit)
+        self._edit(batch.edits)
         try:
             self._compute(batch.shares)
         except DecodeFailed as failure:
@@ -150,9 +184,18 @@ class Worker:
         rows = sum(len(share.tokens) for share in shares)
         threads = self._pace.threads(rows)
         self._tell()
-        started = time.perf_counter()
-        self._runner.decode(shares, threads)
+        now = self._clock()
+        for share in shares:
+            self._begun.setdefault(share.sequence.id, now)
+        started = self.computing_since = time.perf_counter()
+        try:
+            self._runner.decode(shares, threads)
+        finally:
+            self.computing_since = None
         self._pace.observe(rows, threads, time.perf_counter() - started)
+        for share in shares:
+            if not share.sampled:
+                self._say(share.sequence.id, *share.sequence.reading(share.position + len(share.tokens)))
         sampled = [share.sequence for share in shares if share.sampled]
         if sampled:
             chosen = self._runner.choose([self._samplers[sequence.id] for sequence in sampled])
@@ -193,6 +236,7 @@ class Worker:
         for sampler in self._samplers.values():
             sampler.close()
         self._samplers.clear()
+        self._begun.clear()
         self._runner.reset()
         self._scheduler = self._new_scheduler()
 
@@ -200,6 +244,7 @@ class Worker:
         sequence = self._scheduler.remove(id, forget)
         if sequence is not None:
             self._samplers.pop(id).close()
+            self._begun.pop(id, None)
         return sequence
 
     def _time_step(self, rows: int, threads: int) -> float:

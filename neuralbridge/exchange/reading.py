@@ -15,9 +15,12 @@ from pathlib import PurePosixPath
 from neuralbridge.errors import InvalidParams, InvalidRequest
 from neuralbridge.exchange.chatgpt import whole_of_chatgpt
 from neuralbridge.exchange.jsonl import whole_of
+from neuralbridge.protocol.values import value_exceeds, values_exceed
 from neuralbridge.store.archive import Whole
 
 UNPACKED_BYTES = 256 * 1024 * 1024  # of conversations in an archive
+MOST_VALUES = 1_000_000  # of one conversation, thousands of answers; while they are parsed, no other thread runs
+TOO_MANY_VALUES = f"It has more than {MOST_VALUES:,} commas and brackets outside its strings."
 ZIP = b"PK\x03\x04"
 WHITE = " \t\r\n"
 
@@ -48,7 +51,9 @@ def lines(text: str) -> Iterator[Whole | Refused]:
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
         line, start, number = text[start:end].strip(WHITE + "\ufeff"), end + 1, number + 1
-        if line:
+        if line and values_exceed(line, MOST_VALUES):
+            yield Refused(f"line {number:,}", TOO_MANY_VALUES)
+        elif line:
             try:
                 given = DECODER.decode(line)
             except (ValueError, RecursionError) as error:
@@ -65,6 +70,9 @@ def elements(text: str) -> Iterator[Whole | Refused]:
         if text[place : place + 1] == "]":
             return
         number += 1
+        if value_exceeds(text, MOST_VALUES, place):
+            yield Refused(f"conversation {number:,} and all after it", TOO_MANY_VALUES)
+            return
         try:
             given, place = DECODER.raw_decode(text, place)
         except (ValueError, RecursionError) as error:

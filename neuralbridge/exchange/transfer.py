@@ -14,7 +14,7 @@ from neuralbridge.exchange.markdown import BETWEEN, markdown_of
 from neuralbridge.exchange.reading import Refused, conversations_in
 from neuralbridge.protocol.exchange import ImportReport, NotTaken
 from neuralbridge.store import archive
-from neuralbridge.store.archive import Whole
+from neuralbridge.store.archive import Kept, Whole
 from neuralbridge.store.conversations import Conversation
 
 REFUSALS_TOLD = 100
@@ -64,8 +64,8 @@ class Transfer:
             between = BETWEEN_THEM[form]
 
     async def take_in(self, owner: str, content: bytes | bytearray) -> ImportReport:
-        """Take in all conversations of a file, each in a transaction of its own. What is here already stays as it is,
-        so doing it again adds nothing.
+        """Take in all conversations of a file, one after the other. What is here already stays as it is, so doing it
+        again adds nothing, and goes on where it was broken off.
 
         Raises InvalidParams for a file of no kind that we know, or with hardly a conversation in it.
         """
@@ -87,7 +87,7 @@ class Transfer:
 
     async def _take_one(self, owner: str, taken: Whole, report: ImportReport) -> Refused | None:
         try:
-            kept = await self._database.write(lambda connection: archive.keep(connection, owner, taken))
+            kept = await self._keep(owner, taken)
         except InvalidRequest as error:
             return Refused(taken.session_id, str(error))
         report.messages += kept.messages
@@ -98,3 +98,11 @@ class Transfer:
         else:
             report.unchanged += 1
         return None
+
+    async def _keep(self, owner: str, taken: Whole) -> Kept:
+        """Part by part: whoever else writes has a turn between them. Raises InvalidRequest."""
+        kept = await self._database.write(partial(archive.keep, owner=owner, taken=taken))
+        while kept.seen < len(taken.messages):
+            more = await self._database.write(partial(archive.keep, owner=owner, taken=taken, seen=kept.seen))
+            kept = Kept(kept.new, kept.messages + more.messages, more.seen)
+        return kept

@@ -8,8 +8,12 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol
 
+from neuralbridge.protocol.values import values_exceed
+
 Json = Any  # what json.loads gives
 MAX_DEPTH = 64  # of nested arrays and objects; deeper input is malformed, so that an echo can always be encoded
+FIRST_VALUES = 1_000  # before a join, from anybody: they keep the loop for 2 ms, and a join has a dozen
+MOST_VALUES = 10_000  # afterwards: 15 ms; a megabyte of them would be half a second
 PUSH, SUPABASE_PUSH = 0, 3
 
 
@@ -29,9 +33,9 @@ class Frame:
 
 
 class Serializer(Protocol):
-    def decode(self, text: str) -> Frame: ...
+    def decode(self, text: str, most: int = MOST_VALUES) -> Frame: ...
 
-    def decode_binary(self, raw: bytes) -> Frame: ...
+    def decode_binary(self, raw: bytes, most: int = MOST_VALUES) -> Frame: ...
 
     def encode(self, frame: Frame) -> str: ...
 
@@ -39,14 +43,14 @@ class Serializer(Protocol):
 class V1:
     """Objects with `topic`, `event`, `payload`, `ref`. A binary message is read as the text it holds."""
 
-    def decode(self, text: str) -> Frame:
-        message = parse(text)
+    def decode(self, text: str, most: int = MOST_VALUES) -> Frame:
+        message = parse(text, most)
         if not isinstance(message, dict) or not {"topic", "event", "payload", "ref"} <= message.keys():
             raise Malformed("expected an object with topic, event, payload and ref")
         return Frame(message.get("join_ref"), message["ref"], message["topic"], message["event"], message["payload"])
 
-    def decode_binary(self, raw: bytes) -> Frame:
-        return self.decode(utf8(raw))
+    def decode_binary(self, raw: bytes, most: int = MOST_VALUES) -> Frame:
+        return self.decode(utf8(raw), most)
 
     def encode(self, frame: Frame) -> str:
         return dump({"topic": frame.topic, "event": frame.event, "payload": frame.payload, "ref": frame.ref})
@@ -55,13 +59,13 @@ class V1:
 class V2:
     """Arrays `[join_ref, ref, topic, event, payload]`, and binary pushes."""
 
-    def decode(self, text: str) -> Frame:
-        message = parse(text)
+    def decode(self, text: str, most: int = MOST_VALUES) -> Frame:
+        message = parse(text, most)
         if not isinstance(message, list) or len(message) < 5:
             raise Malformed("expected an array of at least five elements")
         return Frame(*message[:5])
 
-    def decode_binary(self, raw: bytes) -> Frame:
+    def decode_binary(self, raw: bytes, most: int = MOST_VALUES) -> Frame:
         if not raw or raw[0] not in (PUSH, SUPABASE_PUSH):
             raise Malformed("expected a binary push")
         if raw[0] == PUSH:
@@ -71,7 +75,8 @@ class V2:
         if len(raw) < 7:
             raise Malformed("truncated")
         (join_ref, ref, topic, event, _), payload = fields(raw, 5, skip=1)
-        return Frame(join_ref or None, ref or None, topic, event, parse(utf8(payload)) if raw[6] == 1 else payload)
+        told = parse(utf8(payload), most) if raw[6] == 1 else payload
+        return Frame(join_ref or None, ref or None, topic, event, told)
 
     def encode(self, frame: Frame) -> str:
         return dump([frame.join_ref, frame.ref, frame.topic, frame.event, frame.payload])
@@ -99,8 +104,10 @@ def utf8(raw: bytes) -> str:
         raise Malformed("not UTF-8") from error
 
 
-def parse(text: str) -> Json:
-    """Strict JSON. Python's parser also takes NaN, infinities, lone surrogates and any depth; we do not."""
+def parse(text: str, most: int = MOST_VALUES) -> Json:
+    """Strict JSON. Python's parser also takes NaN, infinities, lone surrogates, any depth and amount; we do not."""
+    if values_exceed(text, most):
+        raise Malformed(f"more than {most:,} commas and brackets")
     try:
         value = json.loads(text, parse_constant=reject_constant, parse_float=finite)
     except (ValueError, RecursionError) as error:  # ValueError: not JSON, or an integer of thousands of digits

@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 TOKEN_PROTOCOL = "base64url.bearer.phx."  # noqa: S105  # the prefix of a subprotocol's name
 TOKEN_HEADERS = ("x-auth-token", "x-api-key", "x-phoenix-authtoken")  # the last is what phoenix.js sends to LongPoll
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s\[\]/?#@%:\\]+)(:\d{0,5})?", re.ASCII)  # no more than a name and a port
+BRACKETED = re.compile(r"\[[^\[\]]*\](:\d*)?", re.ASCII)
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 ABSENT = ("", "undefined", "null")  # what JavaScript clients make of a missing parameter
 
@@ -64,8 +66,9 @@ def token_of(protocols: list[str]) -> str | None:
         raise Refused(403, "the token among the subprotocols cannot be decoded") from None
 
 
-def present(value: str | None) -> str | None:
-    return None if value in ABSENT else value
+def present(value: object) -> str | None:
+    """A text that says something."""
+    return value if isinstance(value, str) and value not in ABSENT else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +79,20 @@ class Doors:
     host: str = "127.0.0.1"
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of this machine, where others reach it
 
-    def host_is_ours(self, host: str | None) -> bool:
-        """Whether a Host header names us. A page that rebinds its own name to our address sends that name here."""
-        place = split(f"//{host}") if host and "@" not in host and "/" not in host else None
+    def host_is_ours(self, host: str | None, local: str | None = None) -> bool:
+        """Whether a Host header names us. A page that rebinds its own name to our address sends that name here.
+
+        `local` is the address of ours that the client came in by: no name was resolved for that one.
+        """
+        place = split(f"//{host}") if host and HOST.fullmatch(host) else None
         if place is None or place.hostname is None:
             return False
-        port = place.port or DEFAULT_PORTS["http"]
-        if host_is_loopback(place.hostname) or place.hostname == self.host:
-            return port == self.port
+        usual = DEFAULT_PORTS["https"] if self.port == DEFAULT_PORTS["https"] else DEFAULT_PORTS["http"]
+        ours = place.hostname in (local, *self.names) or (place.hostname == self.host and not is_any(self.host))
+        if host_is_loopback(place.hostname) or ours:
+            return (place.port or usual) == self.port
         return any(matches(f"//{allowed}", f"http://{host}") for allowed in self.allowed_hosts)
 
     def origin_is_welcome(self, origin: str | None, host: str | None) -> bool:
@@ -100,6 +108,14 @@ class Doors:
         if host_is_loopback(place.hostname) or origin in (f"http://{host}", f"https://{host}"):
             return True
         return any(matches(allowed, origin) for allowed in self.allowed_origins)
+
+
+def is_any(host: str) -> bool:
+    """Whether it stands for all addresses of a machine; browsers take it for this one."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def host_is_loopback(name: str) -> bool:
@@ -132,5 +148,7 @@ def split(url: str) -> SplitResult | None:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
+        return None
+    if "[" in parts.netloc and not BRACKETED.fullmatch(parts.netloc):  # urlsplit takes [::1].evil.example for ::1
         return None
     return parts

@@ -2,14 +2,19 @@
 
 import re
 import unicodedata
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from neuralbridge.errors import InvalidParams
+from neuralbridge.errors import InvalidParams, Reason
+from neuralbridge.protocol.frames import MAX_DEPTH
+from neuralbridge.protocol.requests import Kept, no_longer_than
 
 LONGEST_NAME = 255  # characters
 LONGEST_SEARCH = 8_000
+LONGEST_NAME_SEARCH = 1_000
+MOST_READERS = 1_000  # of a document, by name
+METADATA_BYTES = 16 * 1024  # of a document: no quota counts them, and every list for every reader has them
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -22,7 +27,10 @@ class IngestRequest(Wanted):
 
     content: str = Field(min_length=1, description="a text that is not blank")
     source_document: str = Field(min_length=1, max_length=4096, description="a name of 1 to 4,096 characters")
-    metadata: dict[str, Any] | None = Field(None, description="an object")
+    metadata: Annotated[Kept | None, no_longer_than(METADATA_BYTES)] = Field(
+        None,
+        description=f"an object of up to {MAX_DEPTH} levels and {METADATA_BYTES:,} bytes, without infinite numbers",
+    )
 
     @field_validator("content", "source_document")
     @classmethod
@@ -37,6 +45,9 @@ class EditRequest(Wanted):
 
     source_document: str | None = Field(None, min_length=1, max_length=LONGEST_NAME, description="a name, not empty")
     pinned: bool | None = Field(None, description="true or false")
+    shared_with: list[Annotated[str, Field(min_length=1, max_length=64)]] | None = Field(
+        None, max_length=MOST_READERS, description=f'a list of up to {MOST_READERS:,} names of users, or ["*"]'
+    )
 
 
 class SearchRequest(BaseModel):
@@ -50,12 +61,22 @@ class SearchRequest(BaseModel):
 
 
 class ListRequest(BaseModel):
-    """`GET /api/knowledge/documents`."""
+    """`GET /api/knowledge/documents`: all, or those with all words of `q` in their names or titles."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    q: str = Field("", max_length=LONGEST_NAME_SEARCH, description=f"a text of up to {LONGEST_NAME_SEARCH} characters")
     limit: int = Field(100, ge=1, le=1000, description="a whole number from 1 to 1,000")
     offset: int = Field(0, ge=0, le=10**9, description="a whole number, not negative")
+
+
+class PartRequest(BaseModel):
+    """`GET /api/knowledge/documents/{id}`: with the whole text, or with that from `start` to `end`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    start: int | None = Field(None, ge=0, le=10**9, description="a whole number, not negative")
+    end: int | None = Field(None, ge=0, le=10**9, description="a whole number, not negative")
 
 
 class ExplainRequest(Wanted):
@@ -84,11 +105,12 @@ class AcceptedJob(Told):
 
 
 class Accepted(Told):
-    """`refused` says of each file without a job why."""
+    """`refused` says of each file without a job why, in a sentence, and `refusals` whatever else is known."""
 
     success: bool
     jobs: list[AcceptedJob]
     refused: list[str]
+    refusals: list["RefusedFile"]
 
 
 class JobState(Told):
@@ -100,8 +122,38 @@ class JobState(Told):
     document_id: str | None
     code: str | None
     error: str | None = Field(description="a sentence for a person")
+    reason: Reason | None = Field(description="why it was refused, for programs; null where that is not known")
     created_at: str
     updated_at: str
+
+
+class JobList(Told):
+    """`GET /api/knowledge/jobs`."""
+
+    jobs: list[JobState] = Field(description="the newest first")
+
+
+class UnreadFile(Told):
+    """A file of a followed folder that could not be read."""
+
+    file: str
+    reason: str = Field(description="a sentence for a person")
+
+
+class FolderState(Told):
+    """A folder that is followed, as it is now."""
+
+    folder: str
+    state: str = Field(description="in words")
+    code: Literal["looking", "reading", "up_to_date", "failed"]
+    count: int | None = Field(description="files being read; null where none is")
+    problems: list[UnreadFile]
+
+
+class FolderList(Told):
+    """`GET /api/knowledge/folders`."""
+
+    folders: list[FolderState]
 
 
 class DocumentEntry(Told):
@@ -114,7 +166,10 @@ class DocumentEntry(Told):
     characters: int = Field(description="of the extracted text")
     version: str = Field(description="sha256 of the original")
     pinned: bool
-    folder: str | None = Field(description="the watched folder it lies in")
+    folder: str | None = Field(description="the watched folder it lies in; only its owner is told")
+    owner: str
+    mine: bool
+    shared_with: list[str] | None = Field(description="who else sees it, * for everybody; only its owner is told")
     metadata: dict[str, Any]
     modified_at: str = Field(description="the document's own date")
     created_at: str
@@ -122,7 +177,11 @@ class DocumentEntry(Told):
 
 
 class DocumentText(DocumentEntry):
+    """A document with its text, or where a part was asked for, with that part."""
+
     text: str
+    start: int = Field(0, description="of the part of the text, in code points; only where one was asked for")
+    end: int = Field(0, description="where it ends")
 
 
 class DocumentList(Told):
@@ -171,6 +230,11 @@ class Explanation(Told):
 class Refusal(Told):
     error: str = Field(description="the code")
     message: str = Field(description="a sentence for a person")
+    reason: Reason | None = Field(None, description="why a document is refused, for programs")
+
+
+class RefusedFile(Refusal):
+    source_document: str
 
 
 def parse(model: type[T], given: object) -> T:

@@ -8,7 +8,19 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from neuralbridge.protocol import answers, conversations, exchange, knowledge, openai, openai_replies, proxy, pushes
+from neuralbridge.protocol import (
+    answers,
+    conversations,
+    exchange,
+    knowledge,
+    me,
+    models,
+    openai,
+    openai_replies,
+    proxy,
+    pushes,
+    sign_in,
+)
 from neuralbridge.protocol.requests import FeedbackRequest
 
 REFERENCE = "#/components/schemas/{model}"
@@ -87,6 +99,8 @@ OPERATIONS: tuple[Operation, ...] = (
         files=True,
         errors=(400, 403, 409, 413, 415, 422, 429, 500, 503),
     ),
+    Operation("GET", "/api/knowledge/folders", "The folders that are followed.", {200: knowledge.FolderList}),
+    Operation("GET", "/api/knowledge/jobs", "How documents are getting on.", {200: knowledge.JobList}),
     Operation(
         "GET", "/api/knowledge/jobs/{id}", "How a document is getting on.", {200: knowledge.JobState}, errors=(404,)
     ),
@@ -103,7 +117,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "/api/knowledge/documents/{id}",
         "A document with its text.",
         {200: knowledge.DocumentText},
-        errors=(404,),
+        query=knowledge.PartRequest,
+        errors=(400, 404),
     ),
     Operation(
         "PATCH",
@@ -140,6 +155,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("GET", "/api/cache/stats", "Answers that are kept.", {200: answers.CacheStats}),
     Operation("DELETE", "/api/cache", "Forget kept answers.", {200: answers.Cleared}, errors=(403,)),
+    Operation("GET", "/api/models", "The models of this machine, and the names for them.", {200: models.LocalModels}),
     Operation("GET", "/api/proxy/health", "How the server is.", {200: proxy.Health}),
     original(
         "POST",
@@ -201,6 +217,33 @@ OPERATIONS: tuple[Operation, ...] = (
         WRITTEN_OUT,
         query=conversations.ExportRequest,
         errors=(400, 404),
+    ),
+    Operation("GET", "/api/session", "Who asks, as far as that is known.", {200: sign_in.SessionState}),
+    Operation(
+        "POST",
+        "/api/session",
+        "Sign in: by a token, or by the code that another device shows. Sets a cookie.",
+        {200: sign_in.SessionState},
+        sign_in.SignIn,
+        errors=(400, 401, 403, 413, 429),
+    ),
+    Operation("DELETE", "/api/session", "Sign out.", {204: None}, errors=(403,)),
+    Operation(
+        "POST",
+        "/api/session/pairing",
+        "A code for another device of the same user.",
+        {200: sign_in.Pairing},
+        errors=(400, 403),
+    ),
+    Operation("GET", "/api/tokens", "One's own tokens; an admin's: everybody's.", {200: sign_in.TokenList}),
+    Operation("DELETE", "/api/tokens/{id}", "Take a token back.", {204: None}, errors=(403, 404)),
+    Operation("DELETE", "/api/me", "Delete everything of one's own.", {200: me.Forgotten}, errors=(403, 429)),
+    Operation(
+        "DELETE",
+        "/api/users/{user}",
+        "Delete everything of a user's; for admins.",
+        {200: me.Forgotten},
+        errors=(400, 403, 429),
     ),
     Operation("GET", "/metrics", "For Prometheus.", {200: (METRICS,)}),
 )
@@ -299,7 +342,8 @@ def refusal(operation: Operation, status: int) -> dict[str, Any]:
 
 REFUSALS = {
     400: "A field, or the body, is wrong: the message names it.",
-    403: "Pages of that origin may not do this.",
+    401: "There is no token, or none that is good.",
+    403: "Pages of that origin may not do this, or the role of who asks does not allow it.",
     404: "There is no such thing.",
     409: "It is there already.",
     413: "The body is too large.",

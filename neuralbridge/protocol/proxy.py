@@ -57,7 +57,7 @@ class Refused(BaseModel):
 class Component(BaseModel):
     """A part of the server. `reason` says why it is not well, `waiting` what waits for it."""
 
-    status: Literal["ok", "loading", "off", "unavailable", "failed"]
+    status: Literal["ok", "loading", "off", "unavailable", "failed", "stalled"]
     reason: str | None = None
     waiting: int | None = None
 
@@ -79,7 +79,7 @@ class ConfigState(BaseModel):
 class Health(BaseModel):
     """`GET /api/proxy/health`."""
 
-    status: Literal["ok", "loading"]
+    status: Literal["ok", "loading", "degraded"]
     version: str
     uptime_seconds: float
     models: list[str]
@@ -112,9 +112,9 @@ class Stats(BaseModel):
 
     success: Literal[True] = True
     uptime_seconds: float
-    questions: QuestionCounts
-    mean: MeanTimes
-    tokens: TokenSums
+    questions: QuestionCounts | None = Field(description="of everybody, so null for who is no admin; and the next two")
+    mean: MeanTimes | None
+    tokens: TokenSums | None
     conversations: int
     messages: int
     documents: int

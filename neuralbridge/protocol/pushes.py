@@ -61,11 +61,23 @@ class Citation(BaseModel):
     source_gone: bool = Field(description="the document was removed or changed meanwhile")
 
 
+class Cause(BaseModel):
+    """A reason for a confidence, for programs."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    code: str
+    value: float | None = Field(None, ge=0, le=1, description="the share that the sentence names, if it names one")
+
+
 class Confidence(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     level: Literal["high", "medium", "low"]
     reasons: list[str] = Field(description="sentences for a person")
+    causes: list[Cause] = Field(
+        [], description="the same for programs, one for each; none with what is older than they"
+    )
 
 
 class FromCache(BaseModel):
@@ -82,7 +94,9 @@ class Metadata(BaseModel):
         description='"llm": a model; "rag": the documents, in their own words; "cache": given before, and still good'
     )
     confidence_score: float = Field(ge=0, le=1, description="the probability that the answer is right; calibrated")
-    confidence: Confidence | None = Field(description="null when the answer was stopped before it began")
+    confidence: Confidence | None = Field(
+        description="null when the answer was stopped before it began, or went on with nothing to add"
+    )
     citations: list[Citation] = Field(description="one for each sentence, where passages stood in the prompt")
     cache: FromCache | None = Field(description="of an answer that was given before")
     superseded_by: str | None = Field(None, description="the stream_id of the answer that takes this one's place")
@@ -95,6 +109,7 @@ class Metadata(BaseModel):
     tokens: TokenCounts
     finish_reason: Literal["stop", "length", "cancelled", "error", "no_evidence"]
     messages_omitted: int = Field(description="messages of the conversation that did not fit the prompt")
+    thoughts: str = Field("", description="what a model thought aloud before the answer; no part of it")
     message_id: str | None = Field(description="the answer's id in the history")
 
 
@@ -107,6 +122,8 @@ class Queued(OfQuestion):
 class StreamStart(OfQuestion):
     query: str
     timestamp: str
+    question_id: str | None = Field(description="the question's id in the history")
+    message_id: str | None = Field(description="the answer's id in the history")
     replaces: str | None = Field(None, description="the stream_id of the answer that this one takes the place of")
 
 
@@ -120,6 +137,21 @@ class Citations(OfQuestion):
     """`citations`: the answer's sentences, checked, before its closing event. Not sent where no passages were used."""
 
     citations: list[Citation]
+
+
+class Progress(Push):
+    """`progress`, of a stream: how far its prompt is read. Not numbered, not repeated by `resume`."""
+
+    stream_id: str
+    ref: Any = Field(description="the ref of the push that asked")
+    read: int = Field(description="tokens of the prompt that are computed, those found computed included")
+    total: int = Field(description="tokens of the prompt")
+
+
+class StreamThought(OfQuestion):
+    """`stream_thought`: a model thinks aloud, before its answer."""
+
+    token: str = Field(description="append it as it is; all together are `metadata.thoughts`, exactly")
 
 
 class StreamToken(OfQuestion):
@@ -163,11 +195,14 @@ class Error(Push):
 
 
 class QuestionAsked(Push):
-    """`question`, to followers: another device asked."""
+    """`question`, to followers: another device asked. One that regenerates or continues has no `query` of its own."""
 
     stream_id: str
     query: str
     timestamp: str
+    edits: str | None = Field(None, description="the id of the question in the place of which this one is asked")
+    regenerates: str | None = Field(None, description="the id of the answer whose question is answered again")
+    continues: str | None = Field(None, description="the id of the answer that goes on")
 
 
 class HistoryMessage(BaseModel):
@@ -178,12 +213,22 @@ class HistoryMessage(BaseModel):
     status: Literal["complete", "streaming", "cancelled", "interrupted", "error"]
     metadata: dict[str, Any] = Field(description="of an answer: as in `response`; of a question: what its client sent")
     timestamp: str
+    siblings: list[str] = Field(
+        description="ids of the messages with the same parent and role, itself among them, the oldest first"
+    )
+    rating: Literal["up", "down"] | None = Field(description="what somebody said of the answer")
 
 
 class History(Push):
     messages: list[HistoryMessage] = Field(description="oldest first")
     total_messages: int
     before: str | None = Field(description="as asked for: which part of the history this is")
+
+
+class Branch(Push):
+    """`branch`: the one through this message is the active one now. The history is another."""
+
+    message_id: str
 
 
 class Feedback(Push):
@@ -229,12 +274,15 @@ PUSHES: dict[str, type[Push]] = {
     "stream_start": StreamStart,
     "sources": Sources,
     "citations": Citations,
+    "progress": Progress,
+    "stream_thought": StreamThought,
     "stream_token": StreamToken,
     "stream_complete": StreamComplete,
     "stream_error": StreamError,
     "queued": Queued,
     "question": QuestionAsked,
     "history": History,
+    "branch": Branch,
     "feedback": Feedback,
     "pong": Pong,
     "error": Error,

@@ -1,9 +1,10 @@
 """What clients ask on the channel, parsed once into types. Unknown keys are ignored: clients send many."""
 
+import json
 import math
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
 from neuralbridge.errors import InvalidParams, InvalidQuery, QueryTooLong
 from neuralbridge.protocol.frames import MAX_DEPTH, Json, has_lone_surrogate
@@ -11,6 +12,7 @@ from neuralbridge.types import Params, Retrieval
 
 LONGEST_QUERY = 32_000  # characters
 LONGEST_SESSION_ID = 255  # characters, as the original's database had it
+METADATA_BYTES = 64 * 1024  # of a question; the history tells them again with every page
 Request = TypeVar("Request", bound=BaseModel)
 
 
@@ -31,24 +33,74 @@ def writable(metadata: dict[str, Any]) -> dict[str, Any]:
 Kept = Annotated[dict[str, Any], AfterValidator(writable)]
 
 
+def no_longer_than(limit: int) -> AfterValidator:
+    """A check of what is kept and told again: whoever is told would have to bear any size."""
+
+    def check(metadata: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        """Raises InvalidParams: the size says more than the beginning of what was sent."""
+        size = len(json.dumps(metadata, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        if metadata is not None and size > limit:
+            name = info.field_name
+            raise InvalidParams(f"{name} has {size:,} bytes as JSON; at most {limit:,} are allowed.", name)
+        return metadata
+
+    return AfterValidator(check)
+
+
 class Wanted(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
 
-class QueryRequest(Params):
-    """`query` and `stream_query`. A parameter that is null counts as absent."""
+def whole_characters(text: str) -> str:
+    """Raises ValueError."""
+    if has_lone_surrogate(text):
+        raise ValueError("it has half of a surrogate pair")
+    return text
 
+
+MessageId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(whole_characters)]
+
+
+class Parametrised(Params):
     model_config = ConfigDict(extra="ignore")
-
-    query: str = Field(description=f"a text of 1 to {LONGEST_QUERY:,} characters")
-    model: str | None = Field(None, min_length=1, max_length=200, description="a model name of 1 to 200 characters")
-    metadata: Kept | None = Field(None, description=f"an object of up to {MAX_DEPTH} levels without infinite numbers")
-    retrieval: Retrieval | None = Field(None, description='"auto", "off" or "strict"')
-    cache: bool | None = Field(None, description="true or false")
 
     @property
     def params(self) -> Params:
         return Params.model_construct(**{name: getattr(self, name) for name in Params.model_fields})
+
+
+class QueryRequest(Parametrised):
+    """`query` and `stream_query`. A parameter that is null counts as absent."""
+
+    query: str = Field(description=f"a text of 1 to {LONGEST_QUERY:,} characters")
+    model: str | None = Field(None, min_length=1, max_length=200, description="a model name of 1 to 200 characters")
+    metadata: Annotated[Kept | None, no_longer_than(METADATA_BYTES)] = Field(
+        None,
+        description=f"an object of up to {MAX_DEPTH} levels and {METADATA_BYTES:,} bytes, without infinite numbers",
+    )
+    retrieval: Retrieval | None = Field(None, description='"auto", "off" or "strict"')
+    cache: bool | None = Field(None, description="true or false")
+    edits: MessageId | None = Field(None, description="the id of a question, in the place of which this one is asked")
+
+
+class RegenerateRequest(Parametrised):
+    """`regenerate`: another answer to the same question. A parameter that is null counts as absent."""
+
+    message_id: MessageId = Field(description="the id of an answer")
+    model: str | None = Field(None, min_length=1, max_length=200, description="a model name of 1 to 200 characters")
+    retrieval: Retrieval | None = Field(None, description='"auto", "off" or "strict"')
+
+
+class ContinueRequest(Wanted):
+    """`continue`: an answer that ended before its end goes on."""
+
+    message_id: MessageId = Field(description="the id of an answer")
+
+
+class SelectRequest(Wanted):
+    """`select`: the branch that goes through this message becomes the active one."""
+
+    message_id: MessageId = Field(description="the id of a message")
 
 
 class HistoryRequest(Wanted):
@@ -88,6 +140,7 @@ class JoinRequest(Wanted):
     """The payload of `phx_join`. What is not understood is not held against the client."""
 
     user_id: Any = Field(None, description="a label for the user")
+    auth_token: Any = Field(None, description="the token, where the server asks for one and the socket had none")
     resume: Any = Field(None, description="{stream_id, seq}: go on after this event")
     follow: Any = Field(None, description="true: hear also what other devices of this conversation ask and get")
 

@@ -6,7 +6,7 @@ leaves, stale refs and unknown topics are dealt with inside.
 
 from dataclasses import dataclass
 
-from neuralbridge.protocol.frames import SERIALIZERS, Frame, Json, same
+from neuralbridge.protocol.frames import FIRST_VALUES, SERIALIZERS, Frame, Json, same
 
 TOPIC = "proxy:"
 SUPABASE_PREFIX = "realtime:"  # Supabase's client puts it before every topic
@@ -63,6 +63,7 @@ class Session:
     """`version` is the serializer's, 1 or 2. Raises Malformed on input that is not a frame."""
 
     def __init__(self, version: int) -> None:
+        self.most_values = FIRST_VALUES
         self._serializer = SERIALIZERS[version]
         self._channels: dict[str, Channel] = {}
         self._outgoing: list[str] = []
@@ -72,10 +73,10 @@ class Session:
         return list(self._channels.values())
 
     def receive_text(self, text: str) -> list[Event]:
-        return self._receive(self._serializer.decode(text))
+        return self._receive(self._serializer.decode(text, self.most_values))
 
     def receive_binary(self, raw: bytes) -> list[Event]:
-        return self._receive(self._serializer.decode_binary(raw))
+        return self._receive(self._serializer.decode_binary(raw, self.most_values))
 
     def frames_to_send(self) -> list[str]:
         frames, self._outgoing = self._outgoing, []

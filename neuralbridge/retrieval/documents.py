@@ -10,16 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from neuralbridge.database import Database
-from neuralbridge.errors import NotFound
+from neuralbridge.database import Database, snapshot
+from neuralbridge.errors import NotFound, QuotaExceeded
 from neuralbridge.retrieval.arrays import Ids, Matrix
+from neuralbridge.retrieval.sharing import VISIBLE, Sharing, demand, share_as_folder
 from neuralbridge.retrieval.stored_vectors import StoredVectors, fingerprint, mean, write_vectors
-from neuralbridge.words import extra_words, name_words
+from neuralbridge.words import extra_words, fold, name_words
 
+# What stands in a document's row for the user `:user`; pinning, and the folder on this machine, are its owner's affair
 SHOWN = """
-    d.uid, d.source, d.folder, d.kind, d.title, d.version, d.size, d.passages, d.pinned, d.metadata, d.modified_at,
-    d.created_at, d.updated_at, d.characters
+    d.uid, d.owner, d.source, CASE WHEN d.owner = :user THEN d.folder END, d.kind, d.title, d.version, d.size,
+    d.passages, d.pinned AND d.owner = :user, d.metadata, d.modified_at, d.created_at, d.updated_at, d.characters,
+    (SELECT json_group_array(reader) FROM document_readers WHERE document = d.id)
 """
+IN_ORDER = "ORDER BY d.pinned AND d.owner = :user DESC, d.id DESC"
+REMOVED_AT_ONCE = 50  # documents of one transaction: whoever else writes waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Source:
     """Where a document comes from. `key` tells it from all others of its owner: the same key again replaces it.
 
     `name` is what it is shown as, `folder` the watched folder it lies in, `modified_at` its own date (ISO 8601, UTC).
+    `for_everybody`: what lies in that folder is for all users.
     """
 
     owner: str
@@ -35,6 +41,7 @@ class Source:
     modified_at: str
     folder: str | None = None
     metadata: dict[str, Any] | None = None
+    for_everybody: bool = False
 
     @property
     def uid(self) -> str:
@@ -66,9 +73,10 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A stored document, without its text."""
+    """A stored document, without its text, as a user sees it. `readers` may see it beside its owner."""
 
     uid: str
+    owner: str
     source: str
     folder: str | None
     kind: str
@@ -82,6 +90,16 @@ class Document:
     created_at: str
     updated_at: str
     characters: int
+    readers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a document's text, from `start` to `end` in code points, as UTF-8."""
+
+    start: int
+    end: int
+    text: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +140,22 @@ class Change:
 
 
 class Documents:
-    """Reads and writes documents. Every method returns after the commit."""
+    """Reads and writes documents. Every method returns after the commit.
+
+    An `owner` changes what is theirs; a `user` sees that and what others share with them.
+    """
 
     def __init__(self, database: Database) -> None:
         self.vectors = StoredVectors(database)
+        self.sharing = Sharing(database)
         self._database = database
 
     async def find(self, owner: str, key: str) -> Document | None:
         """The document that came from there."""
+        wanted = {"user": owner, "key": key}
         return await self._database.read(
             lambda connection: one(
-                connection.execute(f"SELECT {SHOWN} FROM documents d WHERE owner = ? AND key = ?", (owner, key))  # noqa: S608
+                connection.execute(f"SELECT {SHOWN} FROM documents d WHERE owner = :user AND key = :key", wanted)  # noqa: S608
             )
         )
 
@@ -148,34 +171,47 @@ class Documents:
 
         return await self._database.read(query)
 
-    async def holds(self, owner: str, what: str) -> bool:
+    async def holds(self, user: str, what: str) -> bool:
         """Whether there is a document of that name or id, or with that text in it."""
         return await self._database.read(
             lambda connection: (
                 connection.execute(
-                    """
-                SELECT 1 FROM documents WHERE owner = :owner AND (uid = :what OR source = :what
+                    f"""
+                SELECT 1 FROM documents d WHERE {VISIBLE} AND (uid = :what OR source = :what
                     OR source LIKE '%/' || :what OR instr(lower(text), lower(:what)) > 0) LIMIT 1
-                """,
-                    {"owner": owner, "what": what},
+                """,  # noqa: S608
+                    {"user": user, "what": what},
                 ).fetchone()
                 is not None
             )
         )
 
-    async def count(self) -> int:
+    async def count(self, user: str) -> int:
         return await self._database.read(
-            lambda connection: int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+            lambda connection: int(
+                connection.execute(f"SELECT count(*) FROM documents d WHERE {VISIBLE}", {"user": user}).fetchone()[0]  # noqa: S608
+            )
         )
 
-    async def put(self, document: NewDocument, vectors: Matrix, model: str) -> Change:
-        """Store a document, whole, in the place of what came from the same source before."""
+    async def size(self, owner: str, without: str | None = None) -> int:
+        """Bytes of the originals of an owner's documents; `without` the one of that key."""
+        return await self._database.read(lambda connection: size_of(connection, owner, without))
+
+    async def put(self, document: NewDocument, vectors: Matrix, model: str, room: int | None = None) -> Change:
+        """Store a document, whole, in the place of what came from the same source before.
+
+        `room` is for the bytes of all documents of its owner together. Raises QuotaExceeded.
+        """
         rows = passage_rows(document)
         centroid = mean(vectors)
 
         def change(connection: sqlite3.Connection) -> Change:
-            removed = passage_ids(connection, document.source)
+            source = document.source
+            if room is not None:
+                refuse_beyond(room, size_of(connection, source.owner, source.key), document.size, source.name)
+            removed = passage_ids(connection, source)
             row = write_document(connection, document, centroid.tobytes(), model)
+            share_as_folder(connection, row, source.folder, source.for_everybody)
             delete_passages(connection, row)
             connection.executemany(
                 """
@@ -201,6 +237,7 @@ class Documents:
                 "UPDATE documents SET modified_at = ?, folder = ? WHERE id = ?",
                 (source.modified_at, source.folder, row),
             )
+            share_as_folder(connection, row, source.folder, source.for_everybody)
             if name != source.name:
                 rename(connection, row, source.name)
 
@@ -210,13 +247,18 @@ class Documents:
         """Remove a document; the ids of its passages. Raises NotFound."""
 
         def change(connection: sqlite3.Connection) -> Ids:
-            row = connection.execute("SELECT id FROM documents WHERE owner = ? AND uid = ?", (owner, uid)).fetchone()
-            if row is None:
-                raise NotFound(f"There is no document {uid[:40]!r}.")
-            ids = connection.execute("SELECT id FROM passages WHERE document = ?", row).fetchall()
-            delete_passages(connection, row[0])
-            connection.execute("DELETE FROM documents WHERE id = ?", row)
-            return np.array([id for (id,) in ids], np.int64)
+            return delete_document(connection, demand(connection, owner, uid))
+
+        return await self._database.write(change)
+
+    async def remove_some(self, owner: str) -> list[Ids]:
+        """Remove up to `REMOVED_AT_ONCE` of an owner's documents; of each the ids of its passages. None are left where
+        none comes back.
+        """
+
+        def change(connection: sqlite3.Connection) -> list[Ids]:
+            rows = connection.execute("SELECT id FROM documents WHERE owner = ? LIMIT ?", (owner, REMOVED_AT_ONCE))
+            return [delete_document(connection, row) for (row,) in rows.fetchall()]
 
         return await self._database.write(change)
 
@@ -230,62 +272,105 @@ class Documents:
         """Show a document under another name; pin it. Raises NotFound."""
 
         def change(connection: sqlite3.Connection) -> None:
-            row = connection.execute("SELECT id FROM documents WHERE owner = ? AND uid = ?", (owner, uid)).fetchone()
-            if row is None:
-                raise NotFound(f"There is no document {uid[:40]!r}.")
+            row = demand(connection, owner, uid)
             connection.execute(
                 """
                 UPDATE documents SET pinned = coalesce(?, pinned), updated_at = ? WHERE id = ?
                 """,
-                (pinned, now(), *row),
+                (pinned, now(), row),
             )
             if source is not None:
-                rename(connection, row[0], source)
+                rename(connection, row, source)
 
         await self._database.write(change)
-        return (await self.get(owner, uid))[0]
+        return await self.get(owner, uid)
 
-    async def get(self, owner: str, uid: str) -> tuple[Document, str]:
-        """A document and its text. Raises NotFound."""
+    async def get(self, user: str, uid: str) -> Document:
+        """Raises NotFound."""
+        wanted = {"user": user, "uid": uid}
+        found = await self._database.read(
+            lambda connection: one(
+                connection.execute(f"SELECT {SHOWN} FROM documents d WHERE uid = :uid AND {VISIBLE}", wanted)  # noqa: S608
+            )
+        )
+        if found is None:
+            raise NotFound(f"There is no document {uid[:40]!r}.")
+        return found
 
-        def query(connection: sqlite3.Connection) -> tuple[Document, str] | None:
+    async def part(self, user: str, uid: str, start: int = 0, end: int | None = None) -> tuple[Document, Part]:
+        """A document and its text from `start` to `end`, as far as there is one. Raises NotFound."""
+
+        def query(connection: sqlite3.Connection) -> tuple[Document, Part] | None:
+            # SQLite counts code points too, and lets other threads run meanwhile. As bytes: making a text of many
+            # megabytes would hold them up.
             row = connection.execute(
-                f"SELECT {SHOWN}, d.text FROM documents d WHERE owner = ? AND uid = ?",  # noqa: S608
-                (owner, uid),
+                f"""
+                SELECT {SHOWN}, CAST(substr(d.text, :start + 1, max(0, coalesce(:end, d.characters) - :start)) AS BLOB)
+                FROM documents d WHERE uid = :uid AND {VISIBLE}
+                """,  # noqa: S608
+                {"user": user, "uid": uid, "start": start, "end": end},
             ).fetchone()
-            return (document_of(row[:-1]), row[-1]) if row else None
+            if row is None:
+                return None
+            document = document_of(row[:-1])
+            begin, stop = (min(at, document.characters) for at in (start, document.characters if end is None else end))
+            return document, Part(begin, max(begin, stop), row[-1])
 
         found = await self._database.read(query)
         if found is None:
             raise NotFound(f"There is no document {uid[:40]!r}.")
         return found
 
-    async def versions(self, owner: str, uids: Sequence[str]) -> dict[str, str]:
+    async def versions(self, user: str, uids: Sequence[str]) -> dict[str, str]:
         """The versions of those of these documents that are there."""
         return await self._database.read(
             lambda connection: dict(
                 connection.execute(
-                    """
-                    SELECT d.uid, d.version FROM json_each(?) AS wanted
-                    CROSS JOIN documents d ON d.uid = wanted.value AND d.owner = ?
-                    """,
-                    (json.dumps([*uids]), owner),
+                    f"""
+                    SELECT d.uid, d.version FROM json_each(:uids) AS wanted
+                    CROSS JOIN documents d ON d.uid = wanted.value WHERE {VISIBLE}
+                    """,  # noqa: S608
+                    {"uids": json.dumps([*uids]), "user": user},
                 ).fetchall()
             )
         )
 
-    async def listed(self, owner: str, limit: int, offset: int = 0, folder: str | None = None) -> list[Document]:
+    async def listed(self, user: str, limit: int, offset: int = 0, folder: str | None = None) -> list[Document]:
         """Documents, those pinned first, then the newest first; of one watched folder where it is named."""
-        where = "owner = :owner" + (" AND folder = :folder" if folder is not None else "")
+        where = VISIBLE + (" AND folder = :folder" if folder is not None else "")
         return await self._database.read(
             lambda connection: [
                 document_of(row)
                 for row in connection.execute(
-                    f"SELECT {SHOWN} FROM documents d WHERE {where} ORDER BY pinned DESC, id DESC LIMIT :limit OFFSET :offset",  # noqa: S608, E501
-                    {"owner": owner, "folder": folder, "limit": limit, "offset": offset},
+                    f"SELECT {SHOWN} FROM documents d WHERE {where} {IN_ORDER} LIMIT :limit OFFSET :offset",  # noqa: S608
+                    {"user": user, "folder": folder, "limit": limit, "offset": offset},
                 )
             ]
         )
+
+    async def named(self, user: str, typed: str, limit: int, offset: int = 0) -> tuple[list[Document], int]:
+        """Documents with all words of `typed` somewhere in their names or titles, in the same order; how many in all.
+
+        Neither case nor accents matter.
+        """
+        wanted = fold(typed).split()
+
+        def query(connection: sqlite3.Connection) -> tuple[list[Document], int]:
+            with snapshot(connection):
+                rows = connection.execute(
+                    f"SELECT id, source || char(10) || coalesce(title, '') FROM documents d WHERE {VISIBLE} {IN_ORDER}",  # noqa: S608
+                    {"user": user},
+                )
+                found = [id for id, name in rows for folded in [fold(name)] if all(word in folded for word in wanted)]
+                rows = connection.execute(
+                    f"""
+                    SELECT {SHOWN} FROM documents d WHERE id IN (SELECT value FROM json_each(:found)) {IN_ORDER}
+                    """,  # noqa: S608
+                    {"found": json.dumps(found[offset : offset + limit]), "user": user},
+                )
+                return [document_of(row) for row in rows], len(found)
+
+        return await self._database.read(query)
 
     async def keys(self, folder: str) -> dict[str, Known]:
         """The documents of a watched folder by key."""
@@ -379,6 +464,29 @@ def rename(connection: sqlite3.Connection, document: int, source: str) -> None:
     index_text(connection, document)
 
 
+def size_of(connection: sqlite3.Connection, owner: str, without: str | None) -> int:
+    (size,) = connection.execute(
+        "SELECT coalesce(sum(size), 0) FROM documents WHERE owner = ? AND key IS NOT ?", (owner, without)
+    ).fetchone()
+    return int(size)
+
+
+def refuse_beyond(room: int, used: int, more: int, name: str, waiting: int = 0) -> None:
+    """Raises QuotaExceeded where `more` bytes are too many beside those used and those that wait to be read."""
+    if used + waiting + more > room:
+        raise QuotaExceeded(
+            f"There is no room for {name}: your documents have {used + waiting:,} bytes, and may have {room:,}."
+        )
+
+
+def delete_document(connection: sqlite3.Connection, document: int) -> Ids:
+    """The ids of the passages it had."""
+    ids = connection.execute("SELECT id FROM passages WHERE document = ?", (document,)).fetchall()
+    delete_passages(connection, document)
+    connection.execute("DELETE FROM documents WHERE id = ?", (document,))
+    return np.array([id for (id,) in ids], np.int64)
+
+
 def delete_passages(connection: sqlite3.Connection, document: int) -> None:
     unindex_text(connection, document)
     connection.execute("DELETE FROM passages WHERE document = ?", (document,))
@@ -415,10 +523,13 @@ def one(rows: sqlite3.Cursor) -> Document | None:
 
 
 def document_of(row: tuple[Any, ...]) -> Document:
-    uid, source, folder, kind, title, version, size, passages, pinned, metadata, *dates, characters = row
+    uid, owner, source, folder, kind, title, version, size, passages, pinned, metadata, *dates, characters, readers = (
+        row
+    )
     modified_at, created_at, updated_at = dates
     return Document(
         uid,
+        owner,
         source,
         folder,
         kind,
@@ -432,4 +543,5 @@ def document_of(row: tuple[Any, ...]) -> Document:
         created_at,
         updated_at,
         characters,
+        tuple(sorted(json.loads(readers))),
     )

@@ -30,6 +30,8 @@ START_SECONDS = 120.0  # importing torch from a cold disk
 BATCH_TEXTS = 32
 GATHERED_TEXTS = 512  # of waiting requests, embedded together so that texts of like length meet
 HEAD = struct.Struct("!II")  # bytes of JSON, bytes of vectors
+# Numbers and text. Other files of models may be programs (.py) or run some when they are read (.bin, .pt, .pkl)
+INERT = {".safetensors", ".json", ".txt", ".md", ".model"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,7 @@ class Embedder:
             raise DocumentsUnavailable("Documents are not set up: sentence-transformers is missing. Run: scripts/setup")
         if not (self.folder / "model.safetensors").is_file():
             raise DocumentsUnavailable(f"{self.folder}: the embedding model is missing. Run: scripts/setup")
+        check_inert(self.folder)
 
     async def _listen(self, child: Process) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -248,3 +251,26 @@ class Embedder:
         head, body = HEAD.unpack(await child.stdout.readexactly(HEAD.size))
         described: dict[str, Any] = json.loads(await child.stdout.readexactly(head))
         return described, await child.stdout.readexactly(body)
+
+
+def check_inert(folder: Path) -> None:
+    """Return if reading a model from there runs nothing that came with it. Raises DocumentsUnavailable naming the file.
+
+    The library looks for itself (no remote code, safetensors alone); this holds whatever its next version thinks.
+    """
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_file() and path.suffix not in INERT and not inside.parts[0].startswith("."):
+            expected = f"only {', '.join(sorted(INERT))}"
+            raise DocumentsUnavailable(f"{path}: may run programs when it is read; expected {expected}. Remove it.")
+    listing = folder / "modules.json"
+    try:
+        modules: list[dict[str, Any]] = json.loads(listing.read_text("utf-8")) if listing.is_file() else []
+        kinds = [str(module["type"]) for module in modules]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DocumentsUnavailable(f"{listing}: not a list of modules, so the model cannot be loaded.") from error
+    for kind in kinds:
+        if not kind.startswith("sentence_transformers."):
+            raise DocumentsUnavailable(
+                f"{listing}: {kind[:100]!r} is a program; expected modules of the library alone."
+            )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +100,14 @@ class Embeddings:
         async with self._writers:
             yield await self.serving()
 
+    async def write_anew(self) -> None:
+        """Write the file of the index as that is now. Files of other models go: they are of no use any more."""
+        await self._opened.wait()
+        kept = [] if self._serving is None else [self._file(self._serving.embedder)]
+        await asyncio.to_thread(remove_indexes, self._cache, kept)
+        if self._serving is not None:
+            await self._serving.vectors.save()
+
     async def caught_up(self) -> None:
         """Return when nothing is being opened, loaded or embedded anew."""
         await self._opened.wait()
@@ -146,10 +154,12 @@ class Embeddings:
         # FAISS is imported here, off the path of the start
         from neuralbridge.retrieval.vectors import Vectors
 
-        file = self._cache / f"vectors-{embedder.model.replace(':', '-')}.index"
-        vectors = Vectors(self._documents, embedder.model, embedder.dimensions, file)
+        vectors = Vectors(self._documents, embedder.model, embedder.dimensions, self._file(embedder))
         await vectors.start()
         return Serving(embedder, vectors)
+
+    def _file(self, embedder: Embedder) -> Path:
+        return self._cache / f"vectors-{embedder.model.replace(':', '-')}.index"
 
     async def _move_to(self, target: Embedder) -> None:
         """Embed everything with the new model, then let it serve."""
@@ -175,3 +185,10 @@ class Embeddings:
         while passages := await self._documents.vectors.missing(target.model, EMBEDDED_AT_ONCE):
             vectors = await target.embed([text for _, text in passages])
             await self._documents.vectors.add([id for id, _ in passages], vectors, target.model)
+
+
+def remove_indexes(cache: Path, kept: Sequence[Path] = ()) -> None:
+    """Remove the index files of a folder but those `kept`; each can be made anew."""
+    for file in cache.glob("vectors-*.index"):
+        if file not in kept:
+            file.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from neuralbridge.retrieval.library import LOCAL, Library
+from neuralbridge.retrieval.library import Library
 from neuralbridge.retrieval.search import NEIGHBOURS, WORD_HITS, Found, Search
 from neuralbridge.words import fold
 
@@ -11,9 +11,9 @@ RESULTS = 5  # go into an answer at the most
 SHOWN = 25  # losers of each stage
 
 
-async def explain(library: Library, query: str, expect: str, threshold: float, owner: str = LOCAL) -> dict[str, Any]:
+async def explain(library: Library, query: str, expect: str, threshold: float, user: str) -> dict[str, Any]:
     """Everything the search saw, as plain values. Raises what searching raises."""
-    search = await library.search(query, RESULTS, owner)
+    search = await library.search(query, RESULTS, user)
     ranked = search.candidates
     by_meaning = sorted((f for f in ranked if f.ranks.vector), key=lambda f: f.ranks.vector or 0)
     by_words = sorted((f for f in ranked if f.ranks.text), key=lambda f: f.ranks.text or 0)
@@ -42,17 +42,17 @@ async def explain(library: Library, query: str, expect: str, threshold: float, o
         "terms": [*search.matches.terms],
         "filters": filters,
         "stages": stages,
-        "expected": await verdict(library, search, expect, threshold, owner)
+        "expected": await verdict(library, search, expect, threshold, user)
         if chosen or ranked
         else "nothing was found",
     }
 
 
-async def verdict(library: Library, search: Search, expect: str, threshold: float, owner: str) -> str:
+async def verdict(library: Library, search: Search, expect: str, threshold: float, user: str) -> str:
     """Where the expected passage was lost, in words."""
     wanted = [found for found in search.candidates if is_meant(found, expect)]
     if not wanted:
-        if await library.documents.holds(owner, expect):
+        if await library.documents.holds(user, expect):
             near = f"not among the {NEIGHBOURS} nearest in meaning nor the {WORD_HITS} best by words"
             return f"lost before fusion: it is in the library, and {near}" + (
                 ", or a filter leaves it out" if search.query.filtered else ""

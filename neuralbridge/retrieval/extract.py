@@ -159,4 +159,6 @@ def shown(name: str) -> str:
 def check_length(characters: int) -> None:
     """Raises DocumentTooLarge."""
     if characters > MAX_CHARACTERS:
-        raise DocumentTooLarge(f"has more than {MAX_CHARACTERS:,} characters of text")
+        raise DocumentTooLarge(
+            f"has at least {characters:,} characters of text; a document may have {MAX_CHARACTERS:,}"
+        )

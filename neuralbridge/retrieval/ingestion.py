@@ -1,4 +1,6 @@
-"""Takes documents in: read, cut, embed, commit. A bounded queue; several at a time, so that reading never waits."""
+"""Takes documents in: read, cut, embed, commit. A bounded queue in which owners take turns; several at a time, so that
+reading never waits.
+"""
 
 import asyncio
 import logging
@@ -14,19 +16,22 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from neuralbridge.errors import BridgeError, DocumentRefused, DuplicateDocument, Overloaded
+from neuralbridge.errors import BridgeError, DocumentRefused, DuplicateDocument, Overloaded, StorageFailed
 from neuralbridge.retrieval.arrays import Matrix
-from neuralbridge.retrieval.documents import Documents, NewDocument, NewPassage, Source
+from neuralbridge.retrieval.documents import Documents, NewDocument, NewPassage, Source, refuse_beyond
 from neuralbridge.retrieval.embeddings import WRITERS, Embeddings, Serving
-from neuralbridge.retrieval.jobs import Job, Jobs, new_job
+from neuralbridge.retrieval.jobs import UNDER_WAY, Job, Jobs, new_job
 from neuralbridge.retrieval.reading import Reading
 from neuralbridge.retrieval.stored_vectors import embedded_text
+from neuralbridge.retrieval.turns import Turns
+from neuralbridge.types import LOCAL_OWNER
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 EMBEDDED_AT_ONCE = 128  # passages between two reports of progress
 BUSY_RETRY_MS = 5_000
+RETRY_SECONDS = 5.0  # after which a disk that took nothing is asked again
 
 
 class Reads(Protocol):
@@ -46,12 +51,20 @@ class File:
     path: Path
     ours: bool = False
 
+    def measure(self) -> int:
+        """Its bytes."""
+        return self.path.stat().st_size
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """A document that came as text."""
 
     text: str
+
+    def measure(self) -> int:
+        """Its bytes."""
+        return len(self.text.encode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +80,28 @@ class Ingestion:
     """The queue and those who work on it."""
 
     def __init__(
-        self, documents: Documents, jobs: Jobs, embeddings: Embeddings, reader: Reads, uploads: Path, max_waiting: int
+        self,
+        documents: Documents,
+        jobs: Jobs,
+        embeddings: Embeddings,
+        reader: Reads,
+        uploads: Path,
+        max_waiting: int,
+        room: Callable[[str], int | None],
     ) -> None:
+        """`room` says how many bytes an owner's documents may have together; None: as many as there is room for."""
         self._documents = documents
         self._jobs = jobs
         self._embeddings = embeddings
         self._reader = reader
         self.uploads = uploads
         self._max_waiting = max_waiting
+        self._room = room
         self._reading = ThreadPoolExecutor(1, "document-reader")
-        self._queue: asyncio.Queue[tuple[Job, File | Content]] = asyncio.Queue()
+        self._queue: Turns[tuple[Job, File | Content]] = Turns(lambda waiting: waiting[0].source.owner)
         self._live: dict[str, Job] = {}
-        self._ended: dict[str, asyncio.Event] = {}
+        self._ended: dict[str, asyncio.Future[None]] = {}
+        self._running: dict[str, asyncio.Task[Job]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -92,7 +115,9 @@ class Ingestion:
         for job in await self._jobs.unfinished():
             if job.upload and (self.uploads / job.upload).is_file():
                 wanted.add(job.upload)
-                self._enqueue(job, File(self.uploads / job.upload, ours=True))
+                file = self.uploads / job.upload
+                size = await self.on_thread(lambda file=file: file.stat().st_size)  # type: ignore[misc]  # as it is now
+                self._enqueue(replace(job, size=size), File(file, ours=True))
             else:
                 error = "The server ended while this was read; send it again."
                 await self._jobs.save(replace(job, state="failed", code="BridgeError", error=error, upload=None))
@@ -101,17 +126,20 @@ class Ingestion:
         self._tasks = [asyncio.create_task(self._work()) for _ in range(WRITERS)]
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._running.values()]
+        for task in tasks:
             task.cancel()
         self._reader.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._reading.shutdown()
 
     async def submit(self, source: Source, what: File | Content) -> Job:
-        """Put a document in line; it is there to stay when this returns. Raises Overloaded."""
-        self.check_room()
+        """Put a document in line; it is there to stay when this returns. Raises Overloaded and QuotaExceeded."""
         upload = what.path.name if isinstance(what, File) and what.ours else None
-        job = new_job(source, upload)
+        size = await asyncio.to_thread(what.measure)
+        await self.check_quota(source, size)
+        self.check_room(source.owner)
+        job = new_job(source, upload, size)
         self._live[job.uid] = job  # counts from now on
         try:
             await self._jobs.save(job)
@@ -121,12 +149,30 @@ class Ingestion:
         self._enqueue(job, what)
         return job
 
-    def check_room(self) -> None:
-        """Raises Overloaded."""
-        if len(self._live) >= self._max_waiting:
+    def check_room(self, owner: str) -> None:
+        """Whether one more of an owner's documents may wait. Raises Overloaded.
+
+        A user may fill as much of the queue as stays free for others: one alone has half of it, and there is always
+        some left for whoever comes next. Only the machine's own user may fill it.
+        """
+        left = self._max_waiting - len(self._live)
+        if left <= 0:
             raise Overloaded(
                 f"{self._max_waiting:,} documents are waiting to be read, the most there may be.", BUSY_RETRY_MS
             )
+        mine = sum(job.source.owner == owner for job in self._live.values())
+        if owner != LOCAL_OWNER and mine >= left:
+            raise Overloaded(
+                f"{mine:,} of your documents are waiting to be read; the room for {left:,} more is for other users.",
+                BUSY_RETRY_MS,
+            )
+
+    async def check_quota(self, source: Source, size: int = 0) -> None:
+        """Whether an owner has room for a document of that size, or for any. Raises QuotaExceeded."""
+        room = self._room(source.owner)
+        if room is not None:
+            used = await self._documents.size(source.owner, source.key)
+            refuse_beyond(room, used, max(size, 1), source.name, self._waiting(source.owner))
 
     async def take(self, source: Source, path: Path) -> Taken:
         """Take a file in now, without a job: for whoever can find out again what is to be done, after a crash."""
@@ -137,28 +183,89 @@ class Ingestion:
         live = self._live.get(uid)
         return live if live is not None and live.source.owner == owner else await self._jobs.get(owner, uid)
 
+    async def jobs(self, owner: str, since: str, limit: int) -> list[Job]:
+        """Those queued or under way and those that ended since then, the newest first.
+
+        Where there are more than `limit`, those under way are among them.
+        """
+        ended = await self._jobs.ended(owner, since, limit)
+        live = {job.uid: job for job in self._live.values() if job.source.owner == owner}
+        live |= {job.uid: job for job in ended}  # some may have ended meanwhile
+        newest = sorted(live.values(), key=lambda job: job.created_at, reverse=True)
+        chosen = sorted(newest, key=lambda job: job.state not in UNDER_WAY)[:limit]
+        return sorted(chosen, key=lambda job: job.created_at, reverse=True)
+
     async def finished(self, job: Job) -> Job:
-        """The job when it has ended."""
+        """The job when it has ended. Raises StorageFailed where that could not be kept."""
         ended = self._ended.get(job.uid)
         if ended is not None:
-            await ended.wait()
+            await asyncio.shield(ended)
         return await self._jobs.get(job.source.owner, job.uid)
+
+    async def forget(self, owner: str) -> tuple[int, int]:
+        """Forget an owner's jobs: what is on its way in ends. How many there were, and how many files of uploads went.
+
+        Whoever waits for one of them is told that it is not there.
+        """
+        mine = [job.uid for job in self._live.values() if job.source.owner == owner]
+        running = [self._running[uid] for uid in mine if uid in self._running]
+        for uid in mine:
+            del self._live[uid]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        count, uploads = await self._jobs.forget(owner)
+        for uid in mine:
+            self._close(uid)
+        return count, await asyncio.to_thread(remove, self.uploads, uploads)
+
+    def _close(self, uid: str) -> None:
+        """A job has ended, or was forgotten while it did."""
+        self._live.pop(uid, None)
+        if (ended := self._ended.pop(uid, None)) is not None:
+            ended.set_result(None)
+
+    def _waiting(self, owner: str) -> int:
+        """Bytes of an owner's documents that are on their way in."""
+        return sum(job.size for job in self._live.values() if job.source.owner == owner)
 
     def _enqueue(self, job: Job, what: File | Content) -> None:
         self._live[job.uid] = job
-        self._ended[job.uid] = asyncio.Event()
+        self._ended[job.uid] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((job, what))
 
     async def _work(self) -> None:
         while True:
             job, what = await self._queue.get()
-            ended = await self._run(job, what)
-            await self._jobs.save(replace(ended, upload=None))
+            if job.uid not in self._live:  # forgotten while it waited
+                continue
+            running = self._running[job.uid] = asyncio.create_task(self._run(job, what))
+            await asyncio.wait([running])
+            del self._running[job.uid]
+            if job.uid not in self._live:  # or while it was read
+                continue
+            try:
+                await self._jobs.save(replace(running.result(), upload=None))
+            except StorageFailed as error:
+                self._put_off(job, what, error)
+                continue
             if isinstance(what, File) and what.ours:
                 with suppress(FileNotFoundError):
                     await self.on_thread(what.path.unlink)
-            del self._live[job.uid]
-            self._ended.pop(job.uid).set()
+            self._close(job.uid)
+
+    def _put_off(self, job: Job, what: File | Content, error: StorageFailed) -> None:
+        """The disk takes nothing: a file that was acknowledged is tried again, a text's sender is told."""
+        if job.uid not in self._live:  # forgotten meanwhile
+            return
+        if isinstance(what, File) and what.ours:
+            self._live[job.uid] = job
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._queue.put_nowait, (job, what))
+            return
+        del self._live[job.uid]
+        ended = self._ended.pop(job.uid)
+        ended.set_exception(error)
+        ended.exception()  # whoever waits hears it; that nobody does is no mistake
 
     async def _run(self, job: Job, what: File | Content) -> Job:
         """The job as it ended."""
@@ -168,8 +275,12 @@ class Ingestion:
 
         try:
             taken = await self._take(job.source, what, progress, unique=True)
+        except StorageFailed:
+            raise
         except BridgeError as error:
-            return replace(self._live[job.uid], state="failed", code=type(error).__name__, error=str(error))
+            reason = error.reason if isinstance(error, DocumentRefused) else None
+            ended = replace(self._live[job.uid], state="failed", reason=reason)
+            return replace(ended, code=type(error).__name__, error=str(error))
         except Exception:
             logger.exception("a document could not be taken in", extra={"job": job.uid})
             error_text = "An internal error ended this; the log has the details."
@@ -193,11 +304,14 @@ class Ingestion:
             if unique and (twin := await self._documents.twin(source, reading.sha256)):
                 raise DuplicateDocument(f"{source.name} has the same content as {twin}, which is here already.")
             document = new_document(source, reading)
+            room = self._room(source.owner)
+            if room is not None:  # before the work, and once more in the transaction
+                refuse_beyond(room, await self._documents.size(source.owner, source.key), document.size, source.name)
             progress(state="embedding", passages=len(document.passages))
             async with self._embeddings.writing() as serving:
                 vectors = await self._embed(serving, document, progress)
                 async with self._embeddings.committing:
-                    change = await self._documents.put(document, vectors, serving.model)
+                    change = await self._documents.put(document, vectors, serving.model, room)
                     await serving.vectors.remove(change.removed)
                     await serving.vectors.add(change.added, change.vectors)
                     await self._documents.indexed()
@@ -206,7 +320,7 @@ class Ingestion:
     async def _embed(self, serving: Serving, document: NewDocument, progress: Callable[..., None]) -> Matrix:
         """The vectors of a document's passages; those of texts that are here already come from the store."""
         texts = [passage.embedded for passage in document.passages]
-        known = await self._documents.vectors.embedded(serving.model, texts)
+        known = await self._documents.vectors.embedded(document.source.owner, serving.model, texts)
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         done = len(texts) - len(missing)
         for begin in range(0, len(missing), EMBEDDED_AT_ONCE):
@@ -236,7 +350,7 @@ class Ingestion:
 def new_document(source: Source, reading: Reading) -> NewDocument:
     """The document as it will be stored. Raises DocumentRefused when there is nothing in it."""
     if not reading.passages:
-        raise DocumentRefused(f"{source.name} has no text in it.")
+        raise DocumentRefused(f"{source.name} has no text in it.", "no_text")
     passages = []
     for passage in reading.passages:
         heading = " > ".join(passage.heading)
@@ -248,6 +362,14 @@ def new_document(source: Source, reading: Reading) -> NewDocument:
 
 def without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+def remove(folder: Path, names: list[str]) -> int:
+    """Remove these files of a folder; how many there were."""
+    there = [folder / name for name in names if (folder / name).is_file()]
+    for file in there:
+        file.unlink(missing_ok=True)
+    return len(there)
 
 
 def sweep(folder: Path, wanted: set[str]) -> None:

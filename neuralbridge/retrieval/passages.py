@@ -242,4 +242,4 @@ def by_characters(capacity: int) -> TextSplitter:
 
 
 def too_many(passages: str, limit: int) -> DocumentTooLarge:
-    return DocumentTooLarge(f"makes {passages} passages; a document may have {limit:,}")
+    return DocumentTooLarge(f"makes {passages} passages; a document may have {limit:,}", "too_many_passages")

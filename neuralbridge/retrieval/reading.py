@@ -96,20 +96,20 @@ class Reader:
             answer, text = self._receive(child, self._seconds)
         except TimeoutError:
             self._end()
-            raise DocumentRefused(f"{name} took more than {self._seconds:g} s to be read.") from None
+            raise DocumentRefused(f"{name} took more than {self._seconds:g} s to be read.", "too_slow") from None
         except (OSError, EOFError, ValueError):
             self._end()
             if self._closed:
                 raise DocumentsUnavailable("The server is stopping.") from None
-            raise DocumentRefused(f"{name} ended the program that reads documents.") from None
+            raise DocumentRefused(f"{name} ended the program that reads documents.", "unreadable") from None
         error = answer.get("error")
         if answer.pop("resident") > self._memory_bytes // 2 or error == "MemoryError":
             self._end()  # what it keeps would be missing for the next one
         if error == "MemoryError":
             megabytes = self._memory_bytes // 1024**2
-            raise DocumentRefused(f"{name} needs more than {megabytes:,} MB of memory to be read.")
+            raise DocumentRefused(f"{name} needs more than {megabytes:,} MB of memory to be read.", "too_much_memory")
         if error:
-            raise REFUSALS[error](answer["message"])
+            raise REFUSALS[error](answer["message"], answer["reason"])
         passages = tuple(
             Passage(start, end, tuple(heading), page, text[start:end])
             for start, end, heading, page in answer.pop("passages")

@@ -11,6 +11,7 @@ from neuralbridge.retrieval.documents import Passage
 from neuralbridge.retrieval.fulltext import Candidate, FullText, Matches
 from neuralbridge.retrieval.query import Query
 from neuralbridge.retrieval.scoring import Evidence
+from neuralbridge.retrieval.sight import Sight
 
 NEIGHBOURS = 100  # passages looked at because they are near in meaning
 WORD_HITS = 100  # ... and because they have the words
@@ -56,6 +57,7 @@ class Search:
     candidates: list[Found]
     results: list[Found]
     by_meaning: bool  # False: the embedder is away, and only words were looked for
+    nothing_there: bool = False  # who searched has no documents, and nobody shares any with them
 
 
 class Searcher:
@@ -64,25 +66,27 @@ class Searcher:
     def __init__(self, full_text: FullText) -> None:
         self._full_text = full_text
 
-    async def search(self, query: Query, owner: str, limit: int, meaning: Meaning | None) -> Search:
-        """The `limit` best results; without `meaning` by words alone."""
-        allowed = await self._full_text.allowed(query, owner) if query.filtered else None
+    async def search(self, query: Query, sight: Sight, limit: int, meaning: Meaning | None) -> Search:
+        """The `limit` best results of what is in sight; without `meaning` by words alone."""
+        allowed = await self._full_text.allowed(query, sight.user) if query.filtered else None
         (vector, near), matches = await asyncio.gather(
-            nearest(query, allowed, meaning), self._full_text.match(query, allowed)
+            nearest(query, sight.passages if allowed is None else allowed, meaning),
+            self._full_text.match(query, sight, allowed),
         )
         hits = sorted(matches.share, key=lambda id: (-matches.share[id], id))
         if not query.text and allowed is not None:  # nothing but filters: everything they leave
             hits = allowed[:WORD_HITS].tolist()
         wanted = dict.fromkeys([*near, *hits[:WORD_HITS], *matches.exact])
         model = meaning.model if meaning is not None else None
-        candidates = await self._full_text.candidates(wanted, owner, model)
+        candidates = await self._full_text.candidates(wanted, sight.user, model)
         places = {id: place for place, id in enumerate(near, 1)}, {id: place for place, id in enumerate(hits, 1)}
         ranked = sorted(
             (weigh(candidate, vector, matches, *places) for candidate in candidates),
             key=lambda found: (-found.evidence.total, found.passage.document, found.passage.start),
         )
         results = await self._merge(without_twins(ranked), limit)
-        return Search(query, matches, ranked, results, vector is not None)
+        nothing_there = sight.passages is not None and not len(sight.passages)
+        return Search(query, matches, ranked, results, vector is not None, nothing_there)
 
     async def _merge(self, ranked: list[Found], limit: int) -> list[Found]:
         """Put passages that follow one another together, in the better one's place."""

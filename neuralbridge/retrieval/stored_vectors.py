@@ -20,8 +20,11 @@ class StoredVectors:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def embedded(self, model: str, texts: Sequence[str]) -> dict[str, Matrix]:
-        """Of these texts those that were embedded before, with their vectors."""
+    async def embedded(self, owner: str, model: str, texts: Sequence[str]) -> dict[str, Matrix]:
+        """Of these texts those that were embedded before for this owner, with their vectors.
+
+        Not for others: how fast a text is taken in would tell whether somebody has it.
+        """
         texts_by_hash = {fingerprint(text): text for text in texts}
         hashes = list(texts_by_hash)
 
@@ -32,9 +35,10 @@ class StoredVectors:
                 rows = connection.execute(
                     f"""
                     SELECT p.embedded, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.model = ?
+                    JOIN documents d ON d.id = p.document AND d.owner = ?
                     WHERE p.embedded IN ({", ".join("?" * len(part))})
                     """,  # noqa: S608
-                    (model, *part),
+                    (model, owner, *part),
                 )
                 found.update((texts_by_hash[digest], vector_of(blob)) for digest, blob in rows)
             return found

@@ -11,10 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
-from neuralbridge.errors import BridgeError, NotFound
+from neuralbridge.errors import BridgeError, NotFound, StorageFailed
 from neuralbridge.retrieval.documents import Source, file_state
-from neuralbridge.retrieval.library import LOCAL, Library
+from neuralbridge.retrieval.library import Library
+from neuralbridge.types import LOCAL_OWNER
 
 logger = logging.getLogger(__name__)
 
@@ -26,21 +28,30 @@ AT_ONCE = 4
 IGNORED = frozenset({"node_modules", "__pycache__", "venv", ".venv", "lost+found", "$RECYCLE.BIN"})
 
 
+Code = Literal["looking", "reading", "up_to_date", "failed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """How a folder stands. `problems` are files that could not be read, and why."""
+    """How a folder stands: in words, and for programs. `problems` are files that could not be read, and why.
+
+    `count` files are being read.
+    """
 
     folder: str
     state: str = "looking"
+    code: Code = "looking"
+    count: int = 0
     problems: dict[str, str] = field(default_factory=dict)
 
 
 class Watcher:
     """Keeps the library like the folders."""
 
-    def __init__(self, library: Library, folders: tuple[Path, ...]) -> None:
+    def __init__(self, library: Library, folders: tuple[Path, ...], for_everybody: bool = False) -> None:
         self._library = library
-        self._folders = [Folder(library, folder) for folder in folders]
+        self._for_everybody = for_everybody
+        self._folders = [Folder(library, folder, for_everybody) for folder in folders]
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
@@ -48,7 +59,9 @@ class Watcher:
     def followed(self) -> list[Followed]:
         return [folder.followed for folder in self._folders]
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        """Who sees what is in the folders is so when this returns; what is in them follows."""
+        await self._library.documents.sharing.set_followed(self._for_everybody)
         self._tasks = [asyncio.create_task(self._follow(folder)) for folder in self._folders]
 
     async def stop(self) -> None:
@@ -65,7 +78,7 @@ class Watcher:
                 async for _ in changes(folder.path, self._stopping):
                     await folder.compare()
             except Exception as error:  # noqa: BLE001  # a folder on a stick that was pulled out comes back some day
-                folder.state = f"cannot be followed: {error}"
+                folder.state, folder.code = f"cannot be followed: {error}", "failed"
                 logger.warning("a folder cannot be followed", extra={"folder": str(folder.path), "why": str(error)})
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -73,9 +86,11 @@ class Watcher:
 class Folder:
     """One folder and what is being done about it."""
 
-    def __init__(self, library: Library, path: Path) -> None:
+    def __init__(self, library: Library, path: Path, for_everybody: bool = False) -> None:
         self.path = path
+        self._for_everybody = for_everybody
         self.state = "looking"
+        self.code: Code = "looking"
         self._library = library
         self._taking: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()  # changed while they were taken in
@@ -84,8 +99,11 @@ class Folder:
 
     @property
     def followed(self) -> Followed:
-        state = f"reading {len(self._taking):,} files" if self._taking else self.state
-        return Followed(str(self.path), state, {key: why for key, (_, why) in self._refused.items()})
+        count = len(self._taking)
+        problems = {key: why for key, (_, why) in self._refused.items()}
+        if count and self.code != "failed":
+            return Followed(str(self.path), f"reading {count:,} files", "reading", count, problems)
+        return Followed(str(self.path), self.state, self.code, 0, problems)
 
     async def compare(self) -> None:
         """Begin to take in what is new or changed in the folder; forget what is gone from it."""
@@ -109,7 +127,7 @@ class Folder:
             if document.state.rpartition(" ")[2] in sizes:
                 await asyncio.gather(*new)
             await self._forget(key, document.uid)
-        self.state = "up to date"
+        self.state, self.code = "up to date", "up_to_date"
 
     async def settled(self) -> None:
         """Return when nothing is being taken in."""
@@ -138,7 +156,7 @@ class Folder:
                 if key not in self._again:
                     return
                 self._again.discard(key)
-                source, state = await self._library.ingestion.on_thread(lambda: described(self.path, path))
+                source, state = await self._library.ingestion.on_thread(lambda: self._describe(path))
         except FileNotFoundError:
             await self._forget(key, source.uid)
         finally:
@@ -148,6 +166,8 @@ class Folder:
         try:
             await self._library.ingestion.take(source, Path(key))
             self._refused.pop(key, None)
+        except StorageFailed as error:  # the disk's trouble, not the file's: what is here stays, and it is tried again
+            logger.warning("a document could not be kept", extra={"why": str(error)})
         except BridgeError as error:
             self._refused[key] = (state, str(error))
             await self._forget(key, source.uid)  # what it was is not what it is now
@@ -155,14 +175,17 @@ class Folder:
     async def _forget(self, key: str, uid: str) -> None:
         self._again.discard(key)
         with suppress(NotFound):
-            await self._library.remove(uid)
+            await self._library.remove(uid, LOCAL_OWNER)
+
+    def _describe(self, path: Path) -> tuple[Source, str]:
+        return described(self.path, path, self._for_everybody)
 
     def _look(self) -> dict[str, tuple[Source, str]]:
         """The folder's documents by key, with how each file is now."""
         found = {}
         for path in documents_in(self.path):
             with suppress(FileNotFoundError):  # gone since
-                found[str(path)] = described(self.path, path)
+                found[str(path)] = self._describe(path)
         return found
 
 
@@ -196,10 +219,21 @@ def documents_in(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def described(folder: Path, path: Path) -> tuple[Source, str]:
+def name_in(folder: Path, path: Path) -> str:
+    """What a file of a watched folder is shown as."""
+    return f"{folder.name}/{path.relative_to(folder).as_posix()}"
+
+
+def described(folder: Path, path: Path, for_everybody: bool = False) -> tuple[Source, str]:
     """Where a file of a watched folder comes from, and how it is: when it was changed, and its size."""
     status = path.stat()
     modified = datetime.fromtimestamp(status.st_mtime_ns / 1e9, UTC).isoformat(timespec="microseconds")
-    name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-    source = Source(LOCAL, str(path), name, modified.replace("+00:00", "Z"), folder=str(folder))
+    source = Source(
+        LOCAL_OWNER,
+        str(path),
+        name_in(folder, path),
+        modified.replace("+00:00", "Z"),
+        folder=str(folder),
+        for_everybody=for_everybody,
+    )
     return source, file_state(source.modified_at, status.st_size)

@@ -3,14 +3,18 @@
 import json
 import sqlite3
 from dataclasses import dataclass
+from functools import cached_property
 
 from neuralbridge.database import snapshot
 from neuralbridge.errors import InvalidRequest
 from neuralbridge.store import message_text
 from neuralbridge.store.conversations import Conversation, Message, find, message
 
+PART_SIZE = 1_000_000  # characters in one transaction, while which nobody else writes: some tenths of a second
+DELETED = "It was deleted while it was taken in."
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)  # without slots, in which nothing can be kept
 class Whole:
     """A conversation with all its messages, each after its parent. `leaf`: the last message of the active branch.
 
@@ -35,13 +39,21 @@ class Whole:
             uid = by_name[uid].parent
         return branch[::-1]
 
+    @cached_property
+    def active(self) -> frozenset[str]:
+        """The names of the messages of the active branch."""
+        return frozenset(each.uid for each in self.branch)
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What taking in a conversation came to: whether it is new here, and how many of its messages are."""
+    """What taking in a conversation came to: whether it is new here, how many of its messages are, and how many of
+    them all have been seen to.
+    """
 
     new: bool
     messages: int
+    seen: int
 
 
 def session_ids(connection: sqlite3.Connection, owner: str) -> list[str]:
@@ -79,12 +91,41 @@ def all_of(connection: sqlite3.Connection, conversation: Conversation) -> Whole 
     return Whole(conversation.session_id, title, bool(pinned), created_at, updated_at, leaf, messages)
 
 
-def keep(connection: sqlite3.Connection, owner: str, taken: Whole) -> Kept:
-    """Take in a conversation; what is here of it already stays as it is. What was growing is taken as interrupted.
+def keep(connection: sqlite3.Connection, owner: str, taken: Whole, seen: int = 0) -> Kept:
+    """Take in a part of a conversation, from its message `seen` on: as much as one transaction should hold up others.
 
-    Raises InvalidRequest where one of its messages is part of another conversation here.
+    What is here of it already stays as it is; what was growing is taken as interrupted. The active branch grows with
+    each part, so what is broken off is a conversation too, and becomes the whole one when it is taken in again.
+
+    Raises InvalidRequest where one of its messages is part of another conversation here, or it was deleted meanwhile.
     """
-    new = bool(
+    new = not seen and opened(connection, owner, taken)
+    found = find(connection, Conversation(owner, taken.session_id))
+    if found is None:
+        raise InvalidRequest(DELETED)
+    row, leaf = found
+    if not seen:
+        known(connection, row, [each.uid for each in taken.messages])  # before there is anything of it
+    part = taken.messages[seen : end_of_part(taken.messages, seen)]
+    here = known(connection, row, [uid for each in part for uid in (each.uid, each.parent) if uid is not None])
+    missing = [each for each in part if each.uid not in here]
+    for each in missing:
+        if each.parent is not None and each.parent not in here:
+            raise InvalidRequest(DELETED)
+        here[each.uid] = insert(connection, row, here[each.parent] if each.parent else None, each)
+    if missing:
+        connection.execute(
+            "UPDATE conversations SET updated_at = max(updated_at, ?) WHERE id = ?", (taken.updated_at, row)
+        )
+        last = next((here[each.uid] for each in reversed(part) if each.uid in taken.active), None)
+        if last is not None and (leaf is None or is_below(connection, last, leaf)):
+            connection.execute("UPDATE conversations SET leaf = ? WHERE id = ?", (last, row))
+    return Kept(new, len(missing), seen + len(part))
+
+
+def opened(connection: sqlite3.Connection, owner: str, taken: Whole) -> bool:
+    """Have a conversation of that name; whether it is new."""
+    return bool(
         connection.execute(
             """
             INSERT INTO conversations (owner, session_id, title, pinned, created_at, updated_at)
@@ -93,30 +134,24 @@ def keep(connection: sqlite3.Connection, owner: str, taken: Whole) -> Kept:
             (owner, taken.session_id, taken.title, taken.pinned, taken.created_at, taken.updated_at),
         ).rowcount
     )
-    found = find(connection, Conversation(owner, taken.session_id))
-    assert found is not None
-    row, leaf = found
-    here = known(connection, row, taken)
-    before = len(here)
-    for each in taken.messages:
-        if each.uid not in here:
-            here[each.uid] = insert(connection, row, here[each.parent] if each.parent else None, each)
-    if len(here) > before:
-        connection.execute(
-            "UPDATE conversations SET updated_at = max(updated_at, ?) WHERE id = ?", (taken.updated_at, row)
-        )
-        if taken.leaf is not None and (leaf is None or is_below(connection, here[taken.leaf], leaf)):
-            connection.execute("UPDATE conversations SET leaf = ? WHERE id = ?", (here[taken.leaf], row))
-    return Kept(new, len(here) - before)
 
 
-def known(connection: sqlite3.Connection, row: int, taken: Whole) -> dict[str, int]:
+def end_of_part(messages: tuple[Message, ...], start: int) -> int:
+    size = 0
+    for end, each in enumerate(messages[start:], start + 1):
+        size += len(each.content) + len(json.dumps([each.metadata, each.context]))
+        if size >= PART_SIZE:
+            return end
+    return len(messages)
+
+
+def known(connection: sqlite3.Connection, row: int, uids: list[str]) -> dict[str, int]:
     """Row ids of those messages that are here already. Raises InvalidRequest."""
     rows = connection.execute(
         """
         SELECT m.uid, m.id, m.conversation FROM json_each(?) AS w CROSS JOIN messages m ON m.uid = w.value
         """,
-        (json.dumps([each.uid for each in taken.messages]),),
+        (json.dumps(uids),),
     ).fetchall()
     for uid, _, conversation in rows:
         if conversation != row:
@@ -150,10 +185,10 @@ def is_below(connection: sqlite3.Connection, message: int, above: int) -> bool:
             WITH RECURSIVE branch (id, parent) AS (
                 SELECT id, parent FROM messages WHERE id = ?
                 UNION ALL
-                SELECT m.id, m.parent FROM messages m JOIN branch b ON m.id = b.parent
+                SELECT m.id, m.parent FROM messages m JOIN branch b ON m.id = b.parent WHERE b.id != ?
             )
             SELECT 1 FROM branch WHERE id = ?
             """,
-            (message, above),
+            (message, above, above),
         ).fetchone()
     )

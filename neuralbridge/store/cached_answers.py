@@ -32,8 +32,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """An answer to keep, from the message of that uid."""
+    """An answer to keep, given to `owner`, from the message of that uid."""
 
+    owner: str
     scope: bytes
     question: str
     asked: str
@@ -105,12 +106,12 @@ class CachedAnswers:
                 return  # a document changed while the answer was made: nobody knows which state it is of
             row = connection.execute(
                 """
-                INSERT INTO cached_answers (scope, question, asked, message, answer, receipt, context, evidence,
+                INSERT INTO cached_answers (owner, scope, question, asked, message, answer, receipt, context, evidence,
                     generation, vector, vector_model, created_at, used_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 (
-                    *(new.scope, new.question, new.asked, new.message, new.answer, json.dumps(new.receipt)),
+                    *(new.owner, new.scope, new.question, new.asked, new.message, new.answer, json.dumps(new.receipt)),
                     *(json.dumps(new.context), new.evidence, new.generation, new.vector, new.vector_model, now, now),
                 ),
             ).lastrowid
@@ -143,18 +144,21 @@ class CachedAnswers:
             lambda connection: connection.executemany("DELETE FROM cached_answers WHERE id = ?", [(id,) for id in ids])
         )
 
-    async def clear(self) -> int:
-        """Forget all; how many there were."""
-        return await self._database.write(lambda connection: connection.execute("DELETE FROM cached_answers").rowcount)
+    async def clear(self, owner: str) -> int:
+        """Forget all of an owner; how many there were."""
+        return await self._database.write(
+            lambda connection: connection.execute("DELETE FROM cached_answers WHERE owner = ?", (owner,)).rowcount
+        )
 
-    async def held(self) -> Held:
+    async def held(self, owner: str) -> Held:
         return await self._database.read(
             lambda connection: Held(
                 *connection.execute(
                     """
                     SELECT count(*), coalesce(sum(length(answer)), 0), coalesce(sum(hits), 0), min(created_at),
-                        max(created_at) FROM cached_answers
-                    """
+                        max(created_at) FROM cached_answers WHERE owner = ?
+                    """,
+                    (owner,),
                 ).fetchone()
             )
         )
@@ -165,16 +169,18 @@ class CachedAnswers:
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def forget(connection: sqlite3.Connection, message: str) -> None:
-    """Drop the answer that came from this message, or that it repeated."""
+def forget(connection: sqlite3.Connection, owner: str, message: str) -> None:
+    """Drop the answer that came from this message of an owner's, or that it repeated."""
     connection.execute(
         """
-        DELETE FROM cached_answers WHERE message = :message
-            OR (answer, lower(asked)) = (
+        DELETE FROM cached_answers WHERE owner = :owner AND (
+            message = :message OR (answer, lower(asked)) = (
                 SELECT m.content, lower(q.content) FROM messages m JOIN messages q ON q.id = m.parent
-                WHERE m.uid = :message)
+                WHERE m.uid = :message
+            )
+        )
         """,
-        {"message": message},
+        {"owner": owner, "message": message},
     )
 
 

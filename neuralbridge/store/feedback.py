@@ -60,7 +60,7 @@ class Feedback:
                 (row[0], rating, comment, now, now),
             )
             if rating < 0:
-                forget(connection, message)
+                forget(connection, owner, message)
 
         await self._database.write(change)
         return Rating(message, rating, comment, now)

@@ -82,7 +82,8 @@ class History:
                 f"{LISTED} WHERE c.owner = ? ORDER BY c.pinned DESC, c.updated_at DESC, c.id DESC LIMIT ? OFFSET ?",
                 (owner, limit, offset),
             )
-            return Page([listed(row) for row in rows], count(connection, owner).conversations)
+            (total,) = connection.execute("SELECT count(*) FROM conversations WHERE owner = ?", (owner,)).fetchone()
+            return Page([listed(row) for row in rows], total)
 
         return await self._database.read(query)
 
@@ -216,11 +217,15 @@ def search(connection: sqlite3.Connection, owner: str, typed: str, limit: int, o
 
 def hits(connection: sqlite3.Connection, owner: str, wanted: str) -> dict[int, list[int]]:
     """Conversations with messages that match, both the best first."""
-    beyond = connection.execute(
-        "SELECT rowid FROM messages_text WHERE messages_text MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?",
-        (wanted, LOOKED),
-    ).fetchone()
     # CROSS: full text first, whatever SQLite thinks of it
+    beyond = connection.execute(
+        """
+        SELECT messages_text.rowid FROM messages_text
+        CROSS JOIN messages m ON m.id = messages_text.rowid CROSS JOIN conversations c ON c.id = m.conversation
+        WHERE messages_text MATCH ? AND c.owner = ? ORDER BY messages_text.rowid DESC LIMIT 1 OFFSET ?
+        """,
+        (wanted, owner, LOOKED),
+    ).fetchone()
     rows = connection.execute(
         """
         SELECT m.conversation, m.id FROM messages_text

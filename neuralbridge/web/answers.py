@@ -4,7 +4,7 @@ from aiohttp import hdrs, web
 
 from neuralbridge.protocol.answers import CacheStats, Cleared, FeedbackTaken
 from neuralbridge.protocol.requests import FeedbackRequest, parse
-from neuralbridge.retrieval.library import LOCAL
+from neuralbridge.web.identity import user_of
 from neuralbridge.web.json_api import JSON_BYTES, Handler, answered, read_json, rendered
 from neuralbridge.web.keys import SERVICES, Services
 
@@ -16,17 +16,17 @@ def add_answer_routes(app: web.Application) -> None:
 
 async def rate(request: web.Request) -> web.Response:
     said = parse(FeedbackRequest, await read_json(request, JSON_BYTES))
-    await request.app[SERVICES].feedback.put(LOCAL, said.message_id, said.value, said.comment)
+    await request.app[SERVICES].feedback.put(user_of(request).name, said.message_id, said.value, said.comment)
     return rendered(FeedbackTaken(message_id=said.message_id, rating=said.rating, comment=said.comment))
 
 
 async def cache_stats(request: web.Request) -> web.Response:
-    return rendered(await cache_figures(request.app[SERVICES]))
+    return rendered(await cache_figures(request.app[SERVICES], user_of(request).name))
 
 
-async def cache_figures(services: Services) -> CacheStats:
+async def cache_figures(services: Services, owner: str) -> CacheStats:
     settings = services.config.cache
-    held = await services.cached.held()
+    held = await services.cached.held(owner)
     return CacheStats(
         enabled=settings.enabled,
         entries=held.entries,
@@ -41,7 +41,7 @@ async def cache_figures(services: Services) -> CacheStats:
 
 
 async def clear_cache(request: web.Request) -> web.Response:
-    return rendered(Cleared(deleted=await request.app[SERVICES].cached.clear()))
+    return rendered(Cleared(deleted=await request.app[SERVICES].cached.clear(user_of(request).name)))
 
 
 ANSWERS: tuple[tuple[str, str, Handler], ...] = (

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
+from neuralbridge.access.users import User
 from neuralbridge.assistant.answers import Answer, Answers
 from neuralbridge.assistant.events import (
     Answered,
@@ -19,28 +21,38 @@ from neuralbridge.assistant.events import (
     Started,
     Superseded,
     Text,
+    Thought,
 )
 from neuralbridge.errors import BridgeError
 from neuralbridge.protocol import pushes
 from neuralbridge.protocol.frames import Json
 from neuralbridge.protocol.requests import (
+    ContinueRequest,
     FeedbackRequest,
     HistoryRequest,
     JoinRequest,
+    RegenerateRequest,
+    SelectRequest,
     StopRequest,
     parse,
     parse_query,
     parse_resume,
 )
 from neuralbridge.protocol.session import Received
+from neuralbridge.store.branches import Errand
 from neuralbridge.store.conversations import Conversation, Conversations, Message, timestamp
 from neuralbridge.store.feedback import Feedback
+from neuralbridge.types import Reading
 
 logger = logging.getLogger(__name__)
 
 EVENTS_QUEUED = 1_000  # of a client that sends faster than it is served; then its socket is not read on
 
-WITH_A_REPLY = ("get_history", "feedback")  # what the store is asked for: nobody would hear of it
+WITH_A_REPLY = ("get_history", "select", "feedback")  # what the store is asked for: nobody would hear of it
+
+HISTORY_BYTES = 2 * 1024 * 1024  # of a part of the history, which is encoded in one go
+
+RATINGS: dict[int, Literal["up", "down"]] = {1: "up", -1: "down"}
 
 Push = Callable[[str, dict[str, Any]], None]
 
@@ -50,6 +62,7 @@ class ProxyChannel:
 
     def __init__(
         self,
+        user: User,
         conversation: Conversation,
         answers: Answers,
         conversations: Conversations,
@@ -57,6 +70,7 @@ class ProxyChannel:
         push: Push,
         crashed: Callable[[], None],
     ) -> None:
+        self.user = user
         self._conversation = conversation
         self._answers = answers
         self._conversations = conversations
@@ -119,6 +133,8 @@ class ProxyChannel:
                 received = await self._received.get()
                 if received.event == "get_history":
                     await self._tell_history(received.ref, received.payload)
+                elif received.event == "select":
+                    await self._select(received.ref, received.payload)
                 elif received.event == "feedback":
                     await self._take_feedback(received.ref, received.payload)
                 else:
@@ -136,7 +152,11 @@ class ProxyChannel:
             case "ping":
                 self._push("pong", pushes.Pong(timestamp=timestamp()).payload())
             case "query" | "stream_query" if not isinstance(payload, bytes):
-                self._ask(ref, payload, streamed=received.event == "stream_query")
+                self._ask(ref, payload, self._question, streamed=received.event == "stream_query")
+            case "regenerate":
+                self._ask(ref, payload, self._regeneration)
+            case "continue":
+                self._ask(ref, payload, self._continuation)
             case "stop":
                 self._stop(ref, payload)
             case "access_token":
@@ -144,24 +164,42 @@ class ProxyChannel:
             case _:
                 self._push("error", pushes.unknown_event(received.event, ref).payload())
 
-    def _ask(self, ref: Json, payload: Json, streamed: bool) -> None:
+    def _ask(self, ref: Json, payload: Json, read: Callable[[Json], Question], streamed: bool = True) -> None:
         try:
-            request = parse_query(payload)
-            metadata = {"user_id": self._label, **(request.metadata or {})} if self._label else request.metadata or {}
-            question = Question(
-                self._conversation,
-                request.query,
-                request.model,
-                request.params,
-                metadata,
-                streamed,
-                request.retrieval,
-                request.cache is not False,
-                tag=ref,
-            )
-            self._answers.ask(question, self)
+            self._answers.ask(replace(read(payload), streamed=streamed, tag=ref), self)
         except BridgeError as error:
             self._push(*failed(error, streamed, ref=ref))
+
+    def _question(self, payload: Json) -> Question:
+        request = parse_query(payload)
+        metadata = {"user_id": self._label, **(request.metadata or {})} if self._label else request.metadata or {}
+        return Question(
+            self._conversation,
+            request.query,
+            request.model,
+            request.params,
+            metadata,
+            retrieval=request.retrieval,
+            cache=request.cache is not False,
+            errand=Errand("edits", request.edits) if request.edits is not None else None,
+        )
+
+    def _regeneration(self, payload: Json) -> Question:
+        request = parse(RegenerateRequest, payload)
+        errand = Errand("regenerates", request.message_id)
+        return Question(
+            self._conversation,
+            "",
+            request.model,
+            request.params,
+            retrieval=request.retrieval,
+            cache=False,
+            errand=errand,
+        )
+
+    def _continuation(self, payload: Json) -> Question:
+        errand = Errand("continues", parse(ContinueRequest, payload).message_id)
+        return Question(self._conversation, "", errand=errand)
 
     async def _tell_history(self, ref: Json, payload: Json) -> None:
         try:
@@ -169,11 +207,15 @@ class ProxyChannel:
         except BridgeError as error:
             self._push("error", pushes.error_push(error, ref=ref).payload())
             return
-        messages = await self._conversations.branch(self._conversation, wanted.limit, wanted.before)
-        total = await self._conversations.length(self._conversation)
-        part = [history_message(message) for message in messages]
-        history = pushes.History(messages=part, total_messages=total, before=wanted.before)
-        self._push("history", history.payload())
+        history = await history_of(self._conversations, self._conversation, wanted.limit, wanted.before)
+        self._push("history", await asyncio.to_thread(history.payload))
+
+    async def _select(self, ref: Json, payload: Json) -> None:
+        try:
+            message = parse(SelectRequest, payload).message_id
+            await self._answers.select(self._conversation, message, self)
+        except BridgeError as error:
+            self._push("error", pushes.error_push(error, ref=ref).payload())
 
     def _stop(self, ref: Json, payload: Json) -> None:
         try:
@@ -196,6 +238,9 @@ class ProxyChannel:
     def hear(self, answer: Answer, seq: int | None, event: AnswerEvent) -> None:
         self._push(*told(answer, seq, event))
 
+    def hear_branch(self, message: str) -> None:
+        self._push("branch", pushes.Branch(message_id=message).payload())
+
 
 def told(answer: Answer, seq: int | None, event: AnswerEvent) -> tuple[str, dict[str, Any]]:
     """An answer's event in the words of the wire."""
@@ -204,8 +249,15 @@ def told(answer: Answer, seq: int | None, event: AnswerEvent) -> tuple[str, dict
     match event:
         case Text(text):
             return "stream_token", {"token": text, **of}  # a StreamToken, without the time that building one takes
-        case Started():
-            start = pushes.StreamStart(query=answer.question.query, timestamp=timestamp(), **of)
+        case Thought(text):
+            return "stream_thought", {"token": text, **of}
+        case Reading(read, total):
+            now = answer.stream_id(answer.told + 1)
+            return "progress", pushes.Progress(stream_id=now, ref=of["ref"], read=read, total=total).payload()
+        case Started(query, question_id, message_id):
+            start = pushes.StreamStart(
+                query=query, timestamp=timestamp(), question_id=question_id, message_id=message_id, **of
+            )
             before = answer.stream_id((seq or 1) - 1)
             if before != of["stream_id"]:
                 start.replaces = before
@@ -228,7 +280,10 @@ def told(answer: Answer, seq: int | None, event: AnswerEvent) -> tuple[str, dict
         case Queued(place):
             return "queued", pushes.Queued(place=place, **of).payload()
         case Asked():
-            asked = pushes.QuestionAsked(stream_id=answer.id, query=answer.question.query, timestamp=timestamp())
+            question = answer.question
+            asked = pushes.QuestionAsked(stream_id=answer.id, query=question.query, timestamp=timestamp())
+            if question.errand is not None:
+                setattr(asked, question.errand.kind, question.errand.message)
             return "question", asked.payload()
 
 
@@ -245,7 +300,20 @@ def failed(error: Exception, streamed: bool, **of: Any) -> tuple[str, dict[str, 
     return "error", pushes.error_push(error, **of).payload()
 
 
-def history_message(message: Message) -> pushes.HistoryMessage:
+async def history_of(
+    conversations: Conversations, conversation: Conversation, limit: int, before: str | None
+) -> pushes.History:
+    """A part of the active branch, as clients are told it; those that want more ask for what is before it."""
+    messages = await conversations.branch(conversation, limit, before, HISTORY_BYTES)
+    siblings = await conversations.siblings(messages)
+    return pushes.History(
+        messages=[history_message(message, siblings[message.uid]) for message in messages],
+        total_messages=await conversations.length(conversation),
+        before=before,
+    )
+
+
+def history_message(message: Message, siblings: list[str]) -> pushes.HistoryMessage:
     return pushes.HistoryMessage(
         id=message.uid,
         parent=message.parent,
@@ -254,4 +322,6 @@ def history_message(message: Message) -> pushes.HistoryMessage:
         status=message.status,
         metadata={"status": message.status, **message.metadata},
         timestamp=message.created_at,
+        siblings=siblings,
+        rating=RATINGS.get(message.rating),
     )

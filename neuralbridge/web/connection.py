@@ -3,23 +3,33 @@
 from collections.abc import Callable
 from functools import partial
 
+from neuralbridge.access.users import User
 from neuralbridge.assistant.answers import Answers
+from neuralbridge.errors import BridgeError, RateLimited
+from neuralbridge.protocol import pushes
+from neuralbridge.protocol.frames import MOST_VALUES
+from neuralbridge.protocol.handshake import present
 from neuralbridge.protocol.requests import LONGEST_SESSION_ID, JoinRequest
 from neuralbridge.protocol.session import Channel, Event, JoinRequested, Left, Received, Replaced, Session
 from neuralbridge.store.conversations import Conversation, Conversations
 from neuralbridge.store.feedback import Feedback
 from neuralbridge.web.channel import ProxyChannel
+from neuralbridge.web.visitor import Visitor, why
 
-LOCAL_USER = "local"  # without authentication everyone is this one; `user_id` is a label
+UNCOUNTED = ("ping",)  # signs of life
 
 
 class Connection:
-    """`send` takes text frames, must not block, and is called in the order the client is to see them."""
+    """`send` takes text frames, must not block, and is called in the order the client is to see them.
+
+    Who `visitor` is was said when it connected, or is said in its joins; each may be somebody else's.
+    """
 
     def __init__(
         self,
         version: int,
         user_id: str | None,
+        visitor: Visitor,
         answers: Answers,
         conversations: Conversations,
         feedback: Feedback,
@@ -27,6 +37,7 @@ class Connection:
     ) -> None:
         self._session = Session(version)
         self._user_id = user_id
+        self._visitor = visitor
         self._answers = answers
         self._conversations = conversations
         self._feedback = feedback
@@ -45,6 +56,7 @@ class Connection:
 
     def close(self) -> None:
         """The client is gone. Its answers go on."""
+        self._visitor.close()
         for channel in self._channels.values():
             channel.drop()
         self._channels.clear()
@@ -54,11 +66,21 @@ class Connection:
             case JoinRequested():
                 self._join(event)
             case Received(channel):
-                await self._channels[channel].receive(event)
+                await self._hear(event)
             case Left(channel):
                 self._channels.pop(channel).leave()
             case Replaced(channel):
                 self._channels.pop(channel).drop()
+
+    async def _hear(self, received: Received) -> None:
+        channel = self._channels[received.channel]
+        try:
+            if received.event not in UNCOUNTED:
+                self._visitor.spoke(channel.user)
+        except RateLimited as error:
+            self._push(received.channel, "error", pushes.error_push(error, ref=received.ref).payload())
+            return
+        await channel.receive(received)
 
     def _join(self, join: JoinRequested) -> None:
         session_id = join.channel.session_id
@@ -67,13 +89,22 @@ class Connection:
         elif len(session_id) > LONGEST_SESSION_ID or "\0" in session_id:
             self._session.refuse(join, "failed_to_start_conversation")
         else:
-            self._open(join)
+            wanted = JoinRequest.model_validate(join.payload)
+            try:
+                user = self._visitor.admit(present(wanted.auth_token))
+                self._visitor.spoke(user)
+            except BridgeError as error:
+                self._session.refuse(join, why(error))
+            else:
+                self._open(join, wanted, user)
         self._flush()
 
-    def _open(self, join: JoinRequested) -> None:
+    def _open(self, join: JoinRequested, wanted: JoinRequest, user: User) -> None:
         channel = join.channel
+        self._session.most_values = MOST_VALUES  # also while the reply is on its way
         handler = ProxyChannel(
-            Conversation(LOCAL_USER, channel.session_id),
+            user,
+            Conversation(user.name, channel.session_id),
             self._answers,
             self._conversations,
             self._feedback,
@@ -87,7 +118,7 @@ class Connection:
                 self._channels.pop(event.channel).drop()
             self._channels[channel] = handler
 
-        handler.join(JoinRequest.model_validate(join.payload), self._user_id, accept)
+        handler.join(wanted, self._user_id, accept)
 
     def _push(self, channel: Channel, event: str, payload: dict[str, object]) -> None:
         self._session.push(channel, event, payload)

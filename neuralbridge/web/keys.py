@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from neuralbridge.access.gate import Gate
+from neuralbridge.access.rates import Rates
 from neuralbridge.assistant.answers import Answers
 from neuralbridge.assistant.assistant import Assistant
 from neuralbridge.assistant.completions import Completions
+from neuralbridge.assistant.forgetting import Forgetter
 from neuralbridge.assistant.metrics import Metrics
 from neuralbridge.assistant.models import Models
 from neuralbridge.catalog.names import Names
@@ -15,6 +18,7 @@ from neuralbridge.config import Config
 from neuralbridge.exchange.transfer import Transfer
 from neuralbridge.protocol.handshake import Doors
 from neuralbridge.retrieval.library import Library
+from neuralbridge.retrieval.watcher import Watcher
 from neuralbridge.settings import Settings
 from neuralbridge.store.cached_answers import CachedAnswers
 from neuralbridge.store.conversations import Conversations
@@ -34,9 +38,13 @@ class Services:
     completions: Completions
     conversations: Conversations
     doors: Doors
+    gate: Gate
+    rates: Rates
     library: Library
+    watcher: Watcher
     cached: CachedAnswers
     feedback: Feedback
+    forgetter: Forgetter
     history: History
     transfer: Transfer
     metrics: Metrics

@@ -16,14 +16,19 @@ from neuralbridge.protocol.frames import Malformed
 from neuralbridge.protocol.handshake import Refused
 from neuralbridge.web.connection import Connection
 from neuralbridge.web.keys import SERVICES
-from neuralbridge.web.websocket import greet_request
+from neuralbridge.web.visitor import Visitor, credential_of
+from neuralbridge.web.websocket import OUTBOX_BYTES, greet_request
 
 POLL_SECONDS = 10.0  # an empty poll is answered after this time
 POST_SECONDS = 10.0
 UNPOLLED_SECONDS = 15.0  # a session nobody polls for so long is over
 MAX_SESSIONS = 1_000
 MAX_BATCH = 100  # frames of one POST; Phoenix reads no more either
+LARGE_FRAME = 1024  # a hundred smaller ones are parsed in a few milliseconds
 TRY_AGAIN = 500  # every phoenix.js connects anew after it and joins again; after a 410 the old ones only connect
+
+
+Connect = Callable[[Callable[[list[str]], None], Callable[[], None]], Connection]
 
 
 class PollSession:
@@ -35,13 +40,18 @@ class PollSession:
         self._unpolled_seconds = unpolled_seconds
         self._on_expiry = on_expiry
         self._frames: list[str] = []
+        self._bytes = 0
         self._filled = asyncio.Event()
         self._polls = 0
         self._ended = False
         self._await_poll()
 
     def put(self, frames: list[str]) -> None:
+        if self._bytes > OUTBOX_BYTES:
+            asyncio.get_running_loop().call_soon(self._on_expiry)  # what it missed it can resume in another session
+            return
         self._frames += frames
+        self._bytes += sum(map(len, frames))
         self._filled.set()
 
     async def poll(self) -> list[str] | None:
@@ -58,7 +68,7 @@ class PollSession:
                 self._await_poll()
         if self._ended:
             return None
-        frames, self._frames = self._frames, []
+        frames, self._frames, self._bytes = self._frames, [], 0
         self._filled.clear()
         return frames
 
@@ -85,13 +95,13 @@ class PollSessions:
     def find(self, token: str) -> PollSession | None:
         return self._sessions.get(token)
 
-    def open(self, connect: Callable[[Callable[[list[str]], None]], Connection]) -> str | None:
-        """Begin a session; `connect` is told where its frames are to go. None when there are too many."""
+    def open(self, connect: Connect) -> str | None:
+        """Begin a session; `connect` is told where its frames go, and how it ends. None when there are too many."""
         if len(self._sessions) >= MAX_SESSIONS:
             return None
         token = secrets.token_urlsafe(32)
         session = PollSession(self.poll_seconds, self.unpolled_seconds, on_expiry=partial(self.close, token))
-        session.connection = connect(session.put)
+        session.connection = connect(session.put, partial(self.close, token))
         self._sessions[token] = session
         return token
 
@@ -139,16 +149,21 @@ def open_session(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     try:
         greeting = greet_request(request)
+        credential = credential_of(request, greeting)
     except Refused:
         return reply(request, status=403)  # phoenix.js knows no other refusal
-    connect = partial(
-        Connection,
-        greeting.version,
-        greeting.user_id,
-        services.answers,
-        services.conversations,
-        services.feedback,
-    )
+
+    def connect(send: Callable[[list[str]], None], leave: Callable[[], None]) -> Connection:
+        return Connection(
+            greeting.version,
+            greeting.user_id,
+            Visitor(request, credential, leave),
+            services.answers,
+            services.conversations,
+            services.feedback,
+            send,
+        )
+
     token = request.app[POLL_SESSIONS].open(connect)
     if token is None:
         return reply(request, status=TRY_AGAIN)
@@ -162,11 +177,14 @@ async def post(request: web.Request) -> web.Response:
         return reply(request, status=410)
     try:
         body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return web.Response(status=400)
+    try:
         async with asyncio.timeout(POST_SECONDS):
             for message in messages_of(request.content_type, body):
                 await session.connection.receive(message)
-    except web.HTTPRequestEntityTooLarge:
-        return web.Response(status=400)
+                if len(message) > LARGE_FRAME:
+                    await asyncio.sleep(0)  # others come to their turn before the next one is parsed
     except TimeoutError:
         return reply(request, status=408)
     except Malformed:

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from typing import Literal
 
 from aiohttp import hdrs, web
 
@@ -10,10 +11,11 @@ from neuralbridge.assistant.tally import Tally
 from neuralbridge.errors import BridgeError
 from neuralbridge.protocol import proxy
 from neuralbridge.protocol.failure import Failure, describe_named
-from neuralbridge.retrieval.library import LOCAL
+from neuralbridge.store.branches import Errand
 from neuralbridge.store.conversations import Conversation, timestamp
 from neuralbridge.web.answers import cache_figures
 from neuralbridge.web.channel import metadata
+from neuralbridge.web.identity import user_of
 from neuralbridge.web.json_api import Handler, answered, read_json, rendered
 from neuralbridge.web.keys import SERVICES, Services
 
@@ -42,13 +44,14 @@ async def query(request: web.Request) -> web.Response:
     wanted = proxy.parse_proxy_query(await read_json(request, services.config.server.max_frame_bytes))
     session_id = wanted.session_id or secrets.token_hex(16)
     question = Question(
-        Conversation(LOCAL, session_id),
+        Conversation(user_of(request).name, session_id),
         wanted.query,
         wanted.model,
         wanted.params,
         wanted.labelled,
         retrieval=wanted.retrieval,
         cache=wanted.cache is not False,
+        errand=Errand("edits", wanted.edits) if wanted.edits is not None else None,
     )
     answer = await services.answers.whole(question)
     told = metadata(answer.receipt)
@@ -58,22 +61,25 @@ async def query(request: web.Request) -> web.Response:
 
 
 async def stats(request: web.Request) -> web.Response:
-    services = request.app[SERVICES]
-    tally, counts = services.metrics.tally, await services.history.counts(LOCAL)
+    services, user = request.app[SERVICES], user_of(request)
+    tally, counts = services.metrics.tally, await services.history.counts(user.name)
+    everybody = user.role == "admin"
     return rendered(
         proxy.Stats(
             uptime_seconds=round(time.monotonic() - request.app[STARTED], 1),
-            questions=questions(tally),
-            mean=mean_times(tally),
-            tokens=proxy.TokenSums(
-                prompt=tally.prompt_tokens, cached=tally.cached_tokens, completion=tally.completion_tokens
-            ),
+            questions=questions(tally) if everybody else None,
+            mean=mean_times(tally) if everybody else None,
+            tokens=token_sums(tally) if everybody else None,
             conversations=counts.conversations,
             messages=counts.messages,
-            documents=await services.library.documents.count(),
-            cache=await cache_figures(services),
+            documents=await services.library.documents.count(user.name),
+            cache=await cache_figures(services, user.name),
         )
     )
+
+
+def token_sums(tally: Tally) -> proxy.TokenSums:
+    return proxy.TokenSums(prompt=tally.prompt_tokens, cached=tally.cached_tokens, completion=tally.completion_tokens)
 
 
 def questions(tally: Tally) -> proxy.QuestionCounts:
@@ -102,13 +108,17 @@ async def components(services: Services) -> proxy.Components:
     else:
         state = proxy.Component(status="ok", waiting=services.library.ingestion.under_way)
     return proxy.Components(
-        models=proxy.Component(
-            status="ok" if services.assistant.ready else "loading", waiting=services.answers.under_way
-        ),
+        models=proxy.Component(status=state_of_models(services), waiting=services.answers.under_way),
         documents=state,
         database=proxy.Component(status="ok" if await services.history.readable() else "failed"),
         cache=proxy.Component(status="ok" if services.config.cache.enabled else "off"),
     )
+
+
+def state_of_models(services: Services) -> Literal["ok", "loading", "stalled"]:
+    if services.models.stalled:
+        return "stalled"
+    return "ok" if services.assistant.ready else "loading"
 
 
 PROXY: tuple[tuple[str, str, Handler], ...] = (

@@ -2,43 +2,56 @@
 
 import logging
 import time
+from collections import Counter
 from pathlib import Path
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from neuralbridge import __version__
+from neuralbridge.errors import BridgeError
 from neuralbridge.offline import attempts
+from neuralbridge.protocol.handshake import host_is_loopback, split
 from neuralbridge.protocol.openapi import document
 from neuralbridge.web.answers import add_answer_routes
+from neuralbridge.web.assets import add_asset_routes
+from neuralbridge.web.body import arriving, refuse_encoded
 from neuralbridge.web.conversations import add_conversation_routes
+from neuralbridge.web.identity import CREDENTIAL, identified
+from neuralbridge.web.json_api import told as refused_as
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.knowledge import add_knowledge_routes
 from neuralbridge.web.longpoll import POLL_SESSIONS, PollSessions, longpoll
-from neuralbridge.web.proxy import STARTED, add_proxy_routes, components
+from neuralbridge.web.me import add_me_routes
+from neuralbridge.web.models import add_model_routes
+from neuralbridge.web.proxy import STARTED, add_proxy_routes, components, state_of_models
+from neuralbridge.web.sign_in import add_sign_in_routes
 from neuralbridge.web.v1.doors import refused
 from neuralbridge.web.v1.routes import add_openai_routes
+from neuralbridge.web.visitor import UNSIGNED
 from neuralbridge.web.websocket import SOCKETS, close_sockets, websocket
 
 logger = logging.getLogger(__name__)
 
-STATIC = web.AppKey("static", Path)
 HEADERS = {
-    # No inline script, nothing loaded from elsewhere: what an answer says can neither run nor fetch.
+    # No inline script, nothing loaded from elsewhere, no HTML from text but by the page's sanitiser: what an answer
+    # says can neither run nor fetch.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+        "object-src 'none'; worker-src 'self'; require-trusted-types-for 'script'; trusted-types nb dompurify"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",  # others ask by CORS, where they are welcome, or not at all
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "X-DNS-Prefetch-Control": "off",
 }
 
 
 def add_routes(app: web.Application, static: Path) -> None:
-    app[STATIC] = static
     app[SOCKETS] = set()
+    app[UNSIGNED] = Counter()
     app[POLL_SESSIONS] = PollSessions()
     for path in ["/socket/websocket", "/socket/websocket/"]:
         app.router.add_route(hdrs.METH_ANY, path, websocket)
@@ -49,26 +62,28 @@ def add_routes(app: web.Application, static: Path) -> None:
     app.router.add_get("/openapi.json", openapi)
     add_knowledge_routes(app)
     add_answer_routes(app)
+    add_me_routes(app)
+    add_model_routes(app)
     add_proxy_routes(app)
     add_conversation_routes(app)
+    add_sign_in_routes(app)
     add_openai_routes(app)
-    app.router.add_get("/", page)
-    app.router.add_static("/static", static)
+    add_asset_routes(app, static)
     app.middlewares.append(guard)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(close_sockets)
     app.on_shutdown.append(app[POLL_SESSIONS].close_all)
 
 
-async def page(request: web.Request) -> web.FileResponse:
-    return web.FileResponse(request.app[STATIC] / "index.html", headers={"Cache-Control": "no-cache"})
-
-
 async def health(request: web.Request) -> web.Response:
+    """How the server is; to somebody unknown, only that it is."""
     services = request.app[SERVICES]
+    state = state_of_models(services)
+    brief = {"status": "degraded" if state == "stalled" else state, "version": __version__}
+    if request.get(CREDENTIAL) is None:
+        return web.json_response(brief, headers={"Cache-Control": "no-store"})
     body = {
-        "status": "ok" if services.assistant.ready else "loading",
-        "version": __version__,
+        **brief,
         "uptime_seconds": round(time.monotonic() - request.app[STARTED], 1),
         "models": services.assistant.names,
         "answers_under_way": services.answers.under_way,
@@ -91,13 +106,24 @@ async def metrics(request: web.Request) -> web.Response:
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a Host that is not ours before anything else looks at the request; turn mistakes of ours into a 500."""
-    if not request.app[SERVICES].doors.host_is_ours(request.headers.get("Host")):
+    """Refuse what is not for us before anything else looks at it; turn mistakes of ours into a 500."""
+    services = request.app[SERVICES]
+    if not HttpVersion10 <= request.version <= HttpVersion11:
+        return web.Response(status=505, text="this server speaks HTTP/1.1\n")
+    if not services.doors.host_is_ours(request.headers.get("Host"), local_address(request)):
         return web.Response(status=421, text="this server does not go by that name\n")
     try:
-        return await handler(request)
+        async with identified(request):
+            refuse_encoded(request)
+            with arriving(request, services.config.limits):
+                response = await handler(request)
+        if response.status == web.HTTPRequestTimeout.status_code:
+            response.force_close()
+        return response
     except web.HTTPException:
         raise
+    except BridgeError as error:  # of no route in particular: what handlers raise they answer themselves
+        return told(request, error)
     except Exception as error:
         if request.writer.output_size > 0:
             raise  # the answer has begun: aiohttp cuts it off, and another one in the middle of it would be misread
@@ -107,9 +133,31 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.Response(status=500, text="internal error\n")
 
 
+def local_address(request: web.Request) -> str | None:
+    """Our address that the client came in by."""
+    name = request.get_extra_info("sockname")
+    return name[0] if isinstance(name, tuple) else None
+
+
+def told(request: web.Request, error: BridgeError) -> web.Response:
+    """A refusal in the words of whichever API was asked. What is left of the request is not waited for."""
+    response = refused(error) if request.path.startswith("/v1/") else refused_as(error)
+    if request.can_read_body:
+        response.force_close()
+    return response
+
+
+def is_trustworthy(host: str) -> bool:
+    """Whether browsers take what comes from there for as good as encrypted."""
+    place = split(f"//{host}")
+    return place is not None and host_is_loopback(place.hostname or "")
+
+
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.secure or is_trustworthy(request.host):  # elsewhere browsers ignore it, and say so each time
+        response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     response.headers.popall("Server", None)
-    if request.path.startswith("/static/"):
-        response.headers.setdefault("Cache-Control", "no-cache")  # revalidated: an update must not mix with old files
+    if request.path.startswith("/api/"):
+        response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")

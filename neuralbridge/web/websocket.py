@@ -11,6 +11,7 @@ from neuralbridge.protocol.frames import Malformed
 from neuralbridge.protocol.handshake import Greeting, Refused, greet
 from neuralbridge.web.connection import Connection
 from neuralbridge.web.keys import SERVICES
+from neuralbridge.web.visitor import Visitor, credential_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         return web.Response(status=400)
     try:
         greeting = greet_request(request)
+        credential = credential_of(request, greeting)
     except Refused as refused:
         return web.Response(status=refused.status)
     limit = services.config.server.max_frame_bytes + 1  # aiohttp refuses what is not below it
@@ -43,6 +45,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     connection = Connection(
         greeting.version,
         greeting.user_id,
+        Visitor(request, credential, outbox.show_out),
         services.answers,
         services.conversations,
         services.feedback,
@@ -141,6 +144,10 @@ class Outbox:
                 await self._socket.close(code=code)
         except TimeoutError:
             self._cut("it did not take the close")
+
+    def show_out(self) -> None:
+        """Close, from where nobody can wait: whoever is there may not stay."""
+        self._closing = asyncio.create_task(self.close(WSCloseCode.GOING_AWAY))
 
     def _cut(self, why: str) -> None:
         logger.info("a client was cut off", extra={"why": why})

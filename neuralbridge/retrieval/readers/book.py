@@ -21,7 +21,7 @@ def read_epub(package: zipfile.ZipFile) -> Extract:
     content = parsed(package, path)
     chapters = chapters_of(content, posixpath.dirname(path))
     if encrypted(package) & {*chapters}:
-        raise DocumentRefused("is encrypted")
+        raise DocumentRefused("is encrypted", "encrypted")
     builder = ExtractBuilder("epub")
     builder.title = content.findtext(".//{http://purl.org/dc/elements/1.1/}title")
     members = {*package.namelist()}
@@ -54,5 +54,5 @@ def parsed(package: zipfile.ZipFile, name: str) -> Element:
     try:
         root: Element = fromstring(package.read(name))
     except (KeyError, ParseError) as error:
-        raise DocumentRefused("is broken: the book's list of contents is missing or damaged") from error
+        raise DocumentRefused("is broken: the book's list of contents is missing or damaged", "broken") from error
     return root

@@ -52,7 +52,8 @@ class Worker:
             raw = self._load(request["path"])
             return self._reading(read(raw, name), raw)
         except DocumentRefused as refusal:
-            return {"error": type(refusal).__name__, "message": f"{shown(name)} {refusal}."}
+            message = f"{shown(name)} {refusal}."
+            return {"error": type(refusal).__name__, "message": message, "reason": refusal.reason}
         except MemoryError:
             return {"error": "MemoryError"}
 
@@ -74,14 +75,14 @@ class Worker:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             why = "is a link" if os.path.islink(path) else f"cannot be opened: {error.strerror}"  # noqa: PTH114
-            raise DocumentRefused(why) from error
+            raise DocumentRefused(why, "unreadable") from error
         except ValueError as error:
-            raise DocumentRefused("cannot be opened: its name has a zero in it") from error
+            raise DocumentRefused("cannot be opened: its name has a zero in it", "unreadable") from error
         with open_regular(descriptor) as file:
             try:
                 raw: bytes = file.read(self._max_bytes + 1)
             except OSError as error:
-                raise DocumentRefused(f"cannot be read: {error.strerror}") from error
+                raise DocumentRefused(f"cannot be read: {error.strerror}", "unreadable") from error
         self._check_size(len(raw))
         return raw
 
@@ -93,7 +94,7 @@ class Worker:
 def open_regular(descriptor: int) -> Any:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise DocumentRefused("is no file, but a folder, a pipe or a device")
+        raise DocumentRefused("is no file, but a folder, a pipe or a device", "unreadable")
     return os.fdopen(descriptor, "rb")
 
 

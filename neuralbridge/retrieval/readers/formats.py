@@ -52,13 +52,13 @@ PAGES = {"html", "htm", "xhtml"}
 def read(raw: bytes, name: str) -> Extract:
     """What is in a document of this name. Raises DocumentRefused, with what is wrong with it."""
     if not raw.strip():
-        raise DocumentRefused("is empty")
+        raise DocumentRefused("is empty", "empty")
     try:
         extract = extracted(raw, name)
     except (DocumentRefused, MemoryError):
         raise
     except Exception as error:  # whatever a library says of a broken file, or fails to say
-        raise DocumentRefused(f"is broken: it cannot be read ({type(error).__name__})") from error
+        raise DocumentRefused(f"is broken: it cannot be read ({type(error).__name__})", "broken") from error
     return checked(extract)
 
 
@@ -71,7 +71,7 @@ def read_text(text: str, name: str) -> Extract:
 def checked(extract: Extract) -> Extract:
     check_length(len(extract.text))
     if not extract.text.strip():
-        raise DocumentRefused("has no text")
+        raise DocumentRefused("has no text", "no_text")
     return extract
 
 
@@ -81,7 +81,7 @@ def extracted(raw: bytes, name: str) -> Extract:
             raise UnknownFormat(f"is {what}")
     if raw.startswith(OLE):
         if ENCRYPTED_PACKAGE in raw:
-            raise DocumentRefused("is encrypted")
+            raise DocumentRefused("is encrypted", "encrypted")
         raise UnknownFormat("is of Office before 2007, which is not read; save it as .docx, .xlsx or .pptx")
     if raw[:1024].lstrip(b"\xef\xbb\xbf\x00 \t\r\n").startswith(b"%PDF-"):
         return read_pdf(raw)

@@ -15,7 +15,7 @@ SHOWN = ("From", "To", "Cc", "Date")
 def read_mail(raw: bytes) -> Extract:
     message = message_from_bytes(raw, policy=default)
     if message.get_content_type() == "multipart/encrypted":
-        raise DocumentRefused("is encrypted")
+        raise DocumentRefused("is encrypted", "encrypted")
     builder = ExtractBuilder("mail")
     subject = one_line(str(message.get("Subject", "")))
     builder.title = subject
@@ -27,7 +27,7 @@ def read_mail(raw: bytes) -> Extract:
         add_body(builder, body)
     names = [name for part in message.iter_attachments() if (name := one_line(part.get_filename() or ""))]
     if builder.length == before and not names and not subject:
-        raise DocumentRefused("has no text")
+        raise DocumentRefused("has no text", "no_text")
     if names:
         builder.paragraph("Attachments: " + ", ".join(names))
     return builder.build()

@@ -24,14 +24,14 @@ def open_package(raw: bytes) -> zipfile.ZipFile:
         inflated = 0
         for entry in entries:
             if entry.flag_bits & 0x1:
-                raise DocumentRefused("is encrypted")
+                raise DocumentRefused("is encrypted", "encrypted")
             inflated += inflated_size(package, entry, MAX_INFLATED - inflated)
     except DocumentRefused:
         raise
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, ValueError) as error:
-        raise DocumentRefused("is broken: its package is incomplete or damaged") from error
+        raise DocumentRefused("is broken: its package is incomplete or damaged", "broken") from error
     except (NotImplementedError, RuntimeError, zlib.error) as error:
-        raise DocumentRefused("is broken: its package cannot be unpacked") from error
+        raise DocumentRefused("is broken: its package cannot be unpacked", "broken") from error
     return package
 
 
@@ -79,4 +79,4 @@ class Prolog:
             self._entity()
 
     def _entity(self, *_: object) -> None:
-        raise DocumentRefused("declares XML entities, which are not read")
+        raise DocumentRefused("declares XML entities, which are not read", "unreadable")

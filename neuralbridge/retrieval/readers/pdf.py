@@ -26,8 +26,8 @@ def read_pdf(raw: bytes) -> Extract:
         document = pypdfium2.PdfDocument(raw)
     except pypdfium2.PdfiumError as error:
         if error.err_code in (pypdfium2.raw.FPDF_ERR_PASSWORD, pypdfium2.raw.FPDF_ERR_SECURITY):
-            raise DocumentRefused("is encrypted") from error
-        raise DocumentRefused("is broken: it cannot be opened as a PDF") from error
+            raise DocumentRefused("is encrypted", "encrypted") from error
+        raise DocumentRefused("is broken: it cannot be opened as a PDF", "broken") from error
     try:
         return extract(document)
     finally:
@@ -44,7 +44,7 @@ def extract(document: pypdfium2.PdfDocument) -> Extract:
         builder.page(number + 1)
         add_page(builder, paragraphs(text), bookmarks[number])
     if not builder.length:
-        raise DocumentRefused("has no text; scanned pages need OCR first")
+        raise DocumentRefused("has no text; scanned pages need OCR first", "no_text")
     return builder.build()
 
 

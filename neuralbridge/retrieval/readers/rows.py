@@ -18,7 +18,7 @@ def read_delimited(text: str) -> Extract:
     try:
         builder.lines(lines_of_rows(csv.reader(io.StringIO(text), delimiter=separator(text))))
     except csv.Error as error:
-        raise DocumentRefused(f"is not a table that can be read: {error}") from error
+        raise DocumentRefused(f"is not a table that can be read: {error}", "unreadable") from error
     return builder.build()
 
 

@@ -60,7 +60,7 @@ def check_nesting(text: str) -> None:
         if name not in FLAT:
             opened[name] += -1 if match[1] and opened[name] else not match[1]
     if opened.total() > MAX_NESTING:
-        raise DocumentRefused(f"nests its elements more than {MAX_NESTING:,} deep")
+        raise DocumentRefused(f"nests its elements more than {MAX_NESTING:,} deep", "unreadable")
 
 
 def walk(root: LexborNode, hidden: set[str]) -> Iterator[tuple[LexborNode, str, bool]]:

@@ -37,7 +37,7 @@ TITLE_LEVEL = 1
 def read_docx(raw: bytes) -> Extract:
     part: Any = Package.open(io.BytesIO(raw)).main_document_part
     if not isinstance(part, DocumentPart):
-        raise DocumentRefused("is broken: it has no text of a Word document")
+        raise DocumentRefused("is broken: it has no text of a Word document", "broken")
     builder = ExtractBuilder("docx")
     builder.title = own_title(part)
     styles = Styles(part.document)

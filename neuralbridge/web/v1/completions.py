@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from neuralbridge.access.users import LOCAL
 from neuralbridge.assistant.completions import Reply, Wish
 from neuralbridge.assistant.events import Receipt
 from neuralbridge.assistant.tools import NO_TOOLS, Tools
@@ -12,6 +13,7 @@ from neuralbridge.errors import EngineFailed, InvalidParams
 from neuralbridge.protocol import openai_replies as replies
 from neuralbridge.protocol.openai import ChatRequest, Choosing, CompletionRequest, Message, NamedTool
 from neuralbridge.types import Call, ChatMessage, Piece
+from neuralbridge.web.identity import user_of
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.v1.conversing import SESSION, converse
 from neuralbridge.web.v1.doors import asked, model_headers, told
@@ -29,8 +31,12 @@ async def chat(request: web.Request) -> web.StreamResponse:
     completions = request.app[SERVICES].completions
     messages = [as_message(message) for message in wanted.messages]
     wish, tools = wish_of_chat(wanted), tools_of(wanted)
+    owner = user_of(request).name
+    refuse_too_many(request, owner, wanted.n)
     # Whatever happens, also that the client hangs up: closed, nothing goes on for it
-    async with aclosing(await completions.chat(wanted.model, messages, wish, tools, wanted.retrieval)) as reply:
+    async with aclosing(
+        await completions.chat(wanted.model, messages, wish, tools, wanted.retrieval, owner=owner)
+    ) as reply:
         heading = Heading("chatcmpl", "chat.completion", reply.target.echo)
         if wanted.stream:
             headers |= model_headers(reply.target, reply.receipt.model_used)
@@ -51,8 +57,9 @@ async def text(request: web.Request) -> web.StreamResponse:
     prompts = [wanted.prompt] if isinstance(wanted.prompt, str) else wanted.prompt
     if not prompts or len(prompts) * wanted.n > MAX_TEXTS:
         raise InvalidParams(f"prompt and n must ask for 1 to {MAX_TEXTS} texts together.", "prompt")
-    completions = request.app[SERVICES].completions
-    async with aclosing(await completions.text(wanted.model, prompts, wish_of_text(wanted))) as reply:
+    completions, owner = request.app[SERVICES].completions, user_of(request).name
+    refuse_too_many(request, owner, len(prompts) * wanted.n)
+    async with aclosing(await completions.text(wanted.model, prompts, wish_of_text(wanted), owner=owner)) as reply:
         headers |= model_headers(reply.target, reply.receipt.model_used)
         heading = Heading("cmpl", "text_completion", reply.target.echo)
         before = [prompt if wanted.echo else "" for prompt in prompts for _ in range(wanted.n)]
@@ -62,6 +69,13 @@ async def text(request: web.Request) -> web.StreamResponse:
 
 
 # What is asked
+
+
+def refuse_too_many(request: web.Request, owner: str, texts: int) -> None:
+    """More than a user may ever have at once is no use trying again. Raises InvalidParams."""
+    most = request.app[SERVICES].config.limits.answers_per_user
+    if texts > most and owner != LOCAL.name:
+        raise InvalidParams(f"n asks for {texts} texts; a user may have {most} at once.", "n")
 
 
 def refuse_images(wanted: ChatRequest) -> None:

@@ -9,13 +9,13 @@ from typing import Literal
 from aiohttp import web
 
 from neuralbridge.assistant.answers import Answer
-from neuralbridge.assistant.events import Answered, AnswerEvent, Failed, Question, Queued, Receipt, Text
+from neuralbridge.assistant.events import Answered, AnswerEvent, Failed, Question, Queued, Receipt, Text, Thought
 from neuralbridge.errors import InvalidParams
 from neuralbridge.protocol import openai_replies as replies
 from neuralbridge.protocol.openai import HALF, ChatRequest
 from neuralbridge.protocol.requests import LONGEST_QUERY, LONGEST_SESSION_ID
-from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.store.conversations import Conversation
+from neuralbridge.web.identity import user_of
 from neuralbridge.web.keys import SERVICES
 from neuralbridge.web.v1.doors import model_headers, told
 from neuralbridge.web.v1.parts import as_told, closing_part, confidence_of, usage
@@ -34,13 +34,16 @@ class Hearer:
     def hear(self, answer: Answer, seq: int | None, event: AnswerEvent) -> None:  # noqa: ARG002  # as Listener has it
         self.events.put_nowait(event)
 
+    def hear_branch(self, message: str) -> None:
+        """It waits for one answer, wherever that stands."""
+
 
 async def converse(request: web.Request, wanted: ChatRequest, headers: dict[str, str]) -> web.StreamResponse:
     """Ask in the conversation. A client that hangs up stops its answer. Raises InvalidRequest, Overloaded and what
     answering raises.
     """
     services = request.app[SERVICES]
-    question = question_of(wanted, request.headers[SESSION])
+    question = question_of(wanted, user_of(request).name, request.headers[SESSION])
     target = services.names.resolve(wanted.model)
     heading = Heading("chatcmpl", "chat.completion", target.echo)
     if wanted.stream:
@@ -51,7 +54,7 @@ async def converse(request: web.Request, wanted: ChatRequest, headers: dict[str,
     return told(whole(answered, heading), headers=headers)
 
 
-def question_of(wanted: ChatRequest, session: str) -> Question:
+def question_of(wanted: ChatRequest, owner: str, session: str) -> Question:
     """Raises InvalidParams."""
     if not 1 <= len(session) <= LONGEST_SESSION_ID:
         raise InvalidParams(f"{SESSION} must have 1 to {LONGEST_SESSION_ID} characters.", SESSION)
@@ -66,7 +69,7 @@ def question_of(wanted: ChatRequest, session: str) -> Question:
             f"messages must end with a question of the user's, of 1 to {LONGEST_QUERY:,} characters.", "messages"
         )
     return Question(
-        Conversation(LOCAL, session),
+        Conversation(owner, session),
         query,
         wanted.model or None,
         wanted.params,
@@ -79,7 +82,11 @@ def question_of(wanted: ChatRequest, session: str) -> Question:
 
 def whole(answered: Answered, heading: Heading) -> replies.ChatCompletion:
     receipt = answered.receipt
-    answer = replies.ChatAnswer(content=answered.text, citations=as_told(receipt.citations) or None)
+    answer = replies.ChatAnswer(
+        content=answered.text,
+        reasoning_content=receipt.thoughts or None,
+        citations=as_told(receipt.citations) or None,
+    )
     return replies.ChatCompletion(
         **heading.fields,
         choices=[replies.ChatChoice(index=0, message=answer, finish_reason=reason_of(receipt))],
@@ -119,6 +126,9 @@ async def pass_on(
         await events.send(chunks.choice(0, delta={"role": "assistant", "content": ""}))
         while True:
             match await hearer.events.get():
+                case Thought(text):
+                    delta = {"reasoning_content": text}
+                    await events.send(chunks.choice(0, delta=delta, logprobs=None))
                 case Text(text):
                     await events.send(chunks.text(0, text))
                 case Answered(_, receipt):

@@ -13,16 +13,20 @@ from aiohttp import hdrs, web
 
 from neuralbridge import __version__
 from neuralbridge.assistant.completions import Choice
-from neuralbridge.errors import BridgeError
+from neuralbridge.errors import BridgeError, Overloaded
 from neuralbridge.protocol.openai_replies import DONE, Chunks, failure
 from neuralbridge.types import Piece
 from neuralbridge.web.v1.doors import as_openai
 
 logger = logging.getLogger(__name__)
 
-STALLED_SECONDS = 60.0  # a reader that takes nothing for so long is given up
+STALLED_SECONDS = 10.0  # a reader that takes nothing for so long is given up
 FINGERPRINT = f"neuralbridge-{__version__}"
+RETRY_MS = 5_000
 INTERLEAVED = 64  # pieces of several choices on their way into one stream
+
+
+STREAMS = web.AppKey("streams", set["Stream"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,19 @@ class Stream:
 
     def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
         self.response = response
+        self.ended = False  # by the server, which goes
         self._transport = request.transport
+        self._task = asyncio.current_task()
+
+    def end(self) -> None:
+        self.ended = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def go_on(self) -> None:
+        """Say what is left to be said, although the work was ended."""
+        if self._task is not None:
+            self._task.uncancel()
 
     async def send(self, data: bytes) -> None:
         """Raises TimeoutError when the client takes nothing any more, ConnectionResetError when it is gone."""
@@ -73,9 +89,15 @@ async def streaming(request: web.Request, headers: dict[str, str]) -> AsyncItera
     )
     await response.prepare(request)
     stream = Stream(request, response)
+    request.app[STREAMS].add(stream)
     try:
         yield stream
         await stream.send(DONE)
+    except asyncio.CancelledError:
+        if not stream.ended:
+            raise
+        stream.go_on()
+        await stream.send(failure(as_openai(Overloaded("The server is going; ask again in a moment.", RETRY_MS))))
     except BridgeError as error:
         await stream.send(failure(as_openai(error)))
     except (ConnectionError, TimeoutError):  # gone, or reading no more: there is nobody left to tell anything
@@ -86,7 +108,15 @@ async def streaming(request: web.Request, headers: dict[str, str]) -> AsyncItera
     except Exception as error:
         logger.exception("a stream failed", extra={"path": request.path})
         await stream.send(failure(as_openai(error)))
+    finally:
+        request.app[STREAMS].discard(stream)
     await response.write_eof()
+
+
+async def end_streams(app: web.Application) -> None:
+    """On shutdown: an answer that is heard to its end would hold everything up."""
+    for stream in [*app[STREAMS]]:
+        stream.end()
 
 
 async def interleaved(choices: Sequence[Choice]) -> AsyncGenerator[tuple[int, Piece | None]]:

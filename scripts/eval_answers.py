@@ -19,10 +19,9 @@ from neuralbridge.assistant.cache import PROMPT_VERSION
 from neuralbridge.assistant.context import INSTRUCTION
 from neuralbridge.assistant.evidence import Witness
 from neuralbridge.assistant.models import LocalModel
-from neuralbridge.config import Model
-from neuralbridge.retrieval.library import LOCAL
+from neuralbridge.sections import Model
 from neuralbridge.store.conversations import Conversation
-from neuralbridge.types import Finish, Piece, Retrieval, Sampling
+from neuralbridge.types import LOCAL_OWNER, Finish, Piece, Retrieval, Sampling
 from neuralbridge.web.keys import SERVICES
 
 AT_ONCE = 4
@@ -80,11 +79,11 @@ class Asking:
 
     async def answer(self, query: str) -> dict[str, Any]:
         """What the search found and the model said, token by token."""
-        evidence = await self.witness.evidence(query, None, self.retrieval, LOCAL)
+        evidence = await self.witness.evidence(query, None, self.retrieval, LOCAL_OWNER)
         chosen = self.settings.params.model_copy(update={"max_tokens": TOKENS, "seed": 1})
         sampling = Sampling(**chosen.model_dump(exclude_none=True))
         prompt = await self.model.prompts.build(
-            Conversation(LOCAL, "eval"), self.settings.system_prompt, query, TOKENS, evidence.passages
+            Conversation(LOCAL_OWNER, "eval"), self.settings.system_prompt, query, TOKENS, evidence.passages
         )
         pieces: list[Any] = []
         finish: Finish | None = None

@@ -18,8 +18,8 @@ from neuralbridge.assistant.events import Receipt
 from neuralbridge.assistant.evidence import PASSAGES, Evidence
 from neuralbridge.assistant.extract import extract
 from neuralbridge.retrieval.arrays import Matrix
-from neuralbridge.retrieval.library import LOCAL, Library
-from neuralbridge.types import Chosen, Piece
+from neuralbridge.retrieval.library import Library
+from neuralbridge.types import LOCAL_OWNER, Chosen, Piece
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ async def outcomes(
             sources_omitted=restored(line["omitted"]),
             citations=citations,
         )
-        search = await library.search(question["question"], PASSAGES, LOCAL, signs=False)
+        search = await library.search(question["question"], PASSAGES, LOCAL_OWNER, signs=False)
         seen = signs(question["question"], search.results)
         evidence = Evidence(context, (), None if seen is None else probability("answerable", seen), looked=True)
         features = measured(certainty, text, receipt, evidence.strength if context else None)

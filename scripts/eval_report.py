@@ -21,12 +21,13 @@ from neuralbridge.assistant.citations import Citation, Citations
 from neuralbridge.assistant.curves import curves
 from neuralbridge.assistant.events import Answered, Question, Text
 from neuralbridge.assistant.models import LocalModel
-from neuralbridge.config import Cascade, Config
+from neuralbridge.config import Config
 from neuralbridge.grounding.verdicts import same_facts
 from neuralbridge.retrieval.arrays import Matrix
-from neuralbridge.retrieval.library import LOCAL, Library
+from neuralbridge.retrieval.library import Library
+from neuralbridge.sections import Cascade
 from neuralbridge.store.conversations import Conversation
-from neuralbridge.types import Cancellation, Piece, Sampling
+from neuralbridge.types import LOCAL_OWNER, Cancellation, Piece, Sampling
 
 RESAMPLES = 1_000
 BINS = 10
@@ -246,7 +247,7 @@ async def cost_section(model: LocalModel, small: list[Outcome], library: Library
         seconds = {}
         for checked in (number % 2 == 0, number % 2 == 1):  # who is first has less in its caches
             prompt = await model.prompts.build(
-                Conversation(LOCAL, f"cost {number} {checked}"),
+                Conversation(LOCAL_OWNER, f"cost {number} {checked}"),
                 f"You are a helpful assistant. ({number}, {checked})",  # so that nothing is computed already
                 each.text[:100] or each.id,
                 128,
@@ -281,7 +282,7 @@ async def cache_section(assistant: Assistant, question: str) -> Section:
     """How soon a question that was asked before is answered whole, each time in a new conversation."""
     times, first = [], []
     for number in range(HITS + 1):
-        asked = Question(Conversation(LOCAL, f"cache {uuid.uuid4().hex}"), question, streamed=True)
+        asked = Question(Conversation(LOCAL_OWNER, f"cache {uuid.uuid4().hex}"), question, streamed=True)
         began, heard = time.perf_counter(), None
         async with aclosing(assistant.ask(asked, Cancellation())) as events:
             async for event in events:

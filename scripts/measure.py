@@ -299,6 +299,12 @@ def written(report: list[Row], rounds: int) -> str:
     return "\n".join([BEGIN, head, "", *table, END])
 
 
+def publish(text: str, begin: str, end: str, report: Path = REPORT) -> None:
+    """Put a table, with its marks, in the place of the one that stands between them in the report."""
+    before, _, rest = report.read_text("utf-8").partition(begin)
+    report.write_text(before + text + rest.partition(end)[2], "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -311,9 +317,7 @@ def main() -> None:
     text = written(measure(rounds), rounds)
     print(text)
     if not options.quick:
-        before, _, rest = REPORT.read_text("utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        REPORT.write_text(before + text + after, "utf-8")
+        publish(text, BEGIN, END)
 
 
 if __name__ == "__main__":

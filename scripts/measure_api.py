@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import aiohttp
-from measure import REPORT, Row, Server, cpu, drain, heartbeats, load, ours, peer, ratios, resident_mb, warm
+from measure import Row, Server, cpu, drain, heartbeats, load, ours, peer, publish, ratios, resident_mb, warm
 
 BEGIN, END = "<!-- api: begin -->", "<!-- api: end -->"
 RUNS = {1: 8, 4: 8, 8: 16, 16: 16}  # clients, requests
@@ -84,8 +84,7 @@ def main() -> None:
     text = "\n".join([BEGIN, head, "", *table, END])
     print(text)
     if not options.quick:
-        before, _, rest = REPORT.read_text("utf-8").partition(BEGIN)
-        REPORT.write_text(before + text + rest.partition(END)[2], "utf-8")
+        publish(text, BEGIN, END)
 
 
 if __name__ == "__main__":

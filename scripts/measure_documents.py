@@ -28,10 +28,11 @@ from neuralbridge.retrieval.documents import Documents, NewDocument, NewPassage,
 from neuralbridge.retrieval.embedder import Embedder
 from neuralbridge.retrieval.fulltext import FullText
 from neuralbridge.retrieval.index import VectorIndex
-from neuralbridge.retrieval.library import LOCAL
 from neuralbridge.retrieval.query import parse_query
 from neuralbridge.retrieval.search import NEIGHBOURS, Searcher
+from neuralbridge.retrieval.sight import Sight
 from neuralbridge.retrieval.vectors import Vectors
+from neuralbridge.types import LOCAL_OWNER
 
 ROOT = measure.ROOT
 BEGIN, END = "<!-- documents: begin -->", "<!-- documents: end -->"
@@ -109,7 +110,7 @@ def made_document(number: int, texts: list[str]) -> NewDocument:
         NewPassage(int(start), int(start) + len(text), None, "", text, text)
         for start, text in zip(starts, texts, strict=False)
     )
-    source = Source(LOCAL, f"made-{number}.txt", f"made-{number}.txt", DAY)
+    source = Source(LOCAL_OWNER, f"made-{number}.txt", f"made-{number}.txt", DAY)
     return NewDocument(source, "text", None, f"{number:064}", len(" ".join(texts)), "\n".join(texts), passages)
 
 
@@ -148,11 +149,11 @@ async def search_times(
     loaded = time.perf_counter() - started
     text = FullText(database)
     by_place = {question: asked[place] for place, question in enumerate(questions)}
-    meaning, searcher = Meaning(vectors, by_place), Searcher(text)
+    meaning, searcher, everything = Meaning(vectors, by_place), Searcher(text), Sight(LOCAL_OWNER, None)
     order = [questions[place % len(questions)] for place in range(SEARCHES)]
     near = await timed(order, lambda question: vectors.search(by_place[question], NEIGHBOURS))
-    words = await timed(order, lambda question: text.match(parse_query(question), None))
-    whole = await timed(order, lambda question: searcher.search(parse_query(question), LOCAL, 10, meaning))
+    words = await timed(order, lambda question: text.match(parse_query(question), everything, None))
+    whole = await timed(order, lambda question: searcher.search(parse_query(question), everything, 10, meaning))
     exact: VectorIndex = vectors._index
     truth = [exact.search(vector, 10)[0] for vector in asked]
     started = time.perf_counter()
@@ -215,10 +216,10 @@ async def ingestion(folder: Path, pages: Path, rounds: int) -> list[Row]:
         await library.start()
         serving = await library.embeddings.serving()
         await serving.embedder.embed(["warm"])
-        await library.ingestion.take(Source(LOCAL, "warm", "warm", DAY), files[0])
+        await library.ingestion.take(Source(LOCAL_OWNER, "warm", "warm", DAY), files[0])
         started = time.perf_counter()
         taken = await asyncio.gather(
-            *(library.ingestion.take(Source(LOCAL, str(file), file.name, DAY), file) for file in files[1:])
+            *(library.ingestion.take(Source(LOCAL_OWNER, str(file), file.name, DAY), file) for file in files[1:])
         )
         mine.append(sum(one.passages for one in taken) / (time.perf_counter() - started))
         texts = await embedded_texts(database)
@@ -296,8 +297,7 @@ def main() -> None:
     text = written(rows, rounds)
     print(text)
     if not options.quick and options.only is None:
-        before, _, rest = measure.REPORT.read_text("utf-8").partition(BEGIN)
-        measure.REPORT.write_text(before + text + rest.partition(END)[2], "utf-8")
+        measure.publish(text, BEGIN, END)
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ def stages(test: bool, documents: bool) -> list[Stage]:
         Stage("runtime", "libraries", lambda shell: install(shell, "runtime"), lambda: texts(lock("runtime"))),
         Stage("project", "neuralbridge itself", install_project, lambda: texts(ROOT / "pyproject.toml")),
         Stage("node", "Node for the page's modules", choose_node, lambda: [*texts(lock("node")), *node_on_path()]),
-        Stage("page", "the page's modules", bring_page, lambda: texts(*page), npm, lambda: prints(VENDOR, "*.mjs")),
+        Stage("page", "the page's modules", bring_page, lambda: texts(*page), npm, lambda: prints(VENDOR, "*")),
         Stage(
             "models",
             "models",
@@ -327,11 +327,31 @@ def node_major(node: str) -> int:
 
 
 def bring_page(shell: Shell) -> None:
+    """Copies what package.json names under `vendor`, and draws its `icons` into one file of symbols."""
     shell("npm", "ci", "--ignore-scripts", "--omit=dev")
+    page = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
+    modules = ROOT / "node_modules"
+    brought = {name: (modules / source).read_text(encoding="utf-8") for name, source in page["vendor"].items()}
+    brought["icons.svg"] = sprite(modules / "lucide-static" / "icons", page["icons"])
     VENDOR.mkdir(parents=True, exist_ok=True)
-    new = VENDOR / "phoenix.mjs.new"
-    shutil.copyfile(ROOT / "node_modules" / "phoenix" / "priv" / "static" / "phoenix.mjs", new)
-    new.replace(VENDOR / "phoenix.mjs")
+    for name, text in brought.items():
+        new = VENDOR / f"{name}.new"
+        new.write_text(text, encoding="utf-8")
+        new.replace(VENDOR / name)
+    for old in VENDOR.iterdir():
+        if old.name not in brought:
+            old.unlink()
+
+
+def sprite(icons: Path, names: list[str]) -> str:
+    """One picture with a symbol for each icon; the page takes them out of it by name."""
+    symbols = []
+    for name in names:
+        drawn = re.search(r"<svg[^>]*>(.*)</svg>", (icons / f"{name}.svg").read_text(encoding="utf-8"), re.DOTALL)
+        if drawn is None:
+            raise SetupFailed(f"lucide-static has no picture in {name}.svg")
+        symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{" ".join(drawn[1].split())}</symbol>')
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>\n'
 
 
 def bring(wanted: list[Stage]) -> None:

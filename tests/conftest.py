@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp import web
+from hypothesis import settings as hypothesis_settings
 
 from neuralbridge.app import OpenEmbedder, build_app
 from neuralbridge.config import Config, read_config
 from neuralbridge.database import Database
 from neuralbridge.engine.runner import Runner
 from neuralbridge.protocol.handshake import Doors
-from neuralbridge.server import LINE_BYTES
+from neuralbridge.server import listen, runner_of
 from neuralbridge.settings import Settings
 from neuralbridge.web.keys import SERVICES
 from tests.fakes import FakeEmbedder, FakeRunner
 from tests.phoenix_client import PhoenixClient
+
+hypothesis_settings.register_profile("untimed", deadline=None)  # a busy machine is no mistake of ours
+hypothesis_settings.load_profile("untimed")
 
 SETTINGS: dict[str, Any] = {
     "version": 1,
@@ -31,12 +35,23 @@ SETTINGS: dict[str, Any] = {
 
 
 @dataclass
+class Running:
+    """An application behind the port that `neuralbridge serve` opens."""
+
+    app: web.Application
+    runner: web.AppRunner
+
+    async def close(self) -> None:
+        await self.runner.cleanup()
+
+
+@dataclass
 class Served:
     """A running server: where it is, the fake model in it, and how to connect."""
 
     url: str
     runner: FakeRunner
-    server: TestServer
+    server: Running
 
     def client(self, params: str = "vsn=2.0.0&user_id=u", headers: dict[str, str] | None = None) -> PhoenixClient:
         return PhoenixClient(self.url, params, headers)
@@ -82,11 +97,12 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
             open_embedder=open_embedder,
             settings=Settings(config, config_file),
         )
-        port = unused_port()
+        web_runner = runner_of(app)
+        await web_runner.setup()
+        anywhere = config.server.model_copy(update={"port": 0})
+        port = await listen(web_runner, config.model_copy(update={"server": anywhere}))
         app[SERVICES].doors = Doors(port, "127.0.0.1", config.server.allowed_hosts, config.server.allowed_origins)
-        server = TestServer(app, port=port)
-        await server.start_server(max_line_size=LINE_BYTES, auto_decompress=False)
-        served = Served(f"http://127.0.0.1:{port}", runner, server)
+        served = Served(f"http://127.0.0.1:{port}", runner, Running(app, web_runner))
         started.append(served)
         return served
 

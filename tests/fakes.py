@@ -101,6 +101,10 @@ class FakeRunner:
         self._open.set()
         self._permits.release()
 
+    def kept(self) -> list[list[int]]:
+        """What there is in the cache and parked."""
+        return [tokens for tokens in (*self._cache.values(), *self._parked.values()) if tokens]
+
     # For the engine
 
     def edit(self, edit: Edit) -> None:

@@ -22,7 +22,11 @@ class PhoenixClient:
         self.joined: dict[str, str] = {}  # topic -> join_ref
 
     async def __aenter__(self) -> Self:
-        self.socket = await self._http.ws_connect(self._url, headers=self._headers, max_msg_size=0)
+        try:
+            self.socket = await self._http.ws_connect(self._url, headers=self._headers, max_msg_size=0)
+        except BaseException:
+            await self._http.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -70,5 +74,7 @@ class PhoenixClient:
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 message = await self.socket.receive()
-                if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
+                if message.type is aiohttp.WSMsgType.CLOSE:  # aiohttp forgets it where its own close comes too late
+                    return int(message.data)
+                if message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
                     return self.socket.close_code

@@ -85,8 +85,8 @@ def test_a_missing_configuration_is_refused(tmp_path: Path) -> None:
     [
         ("--port", "65536", "less than or equal to 65535"),
         ("--port", "-1", "greater than or equal to 0"),
-        ("--host", "0.0.0.0", "a loopback address (127.0.0.1, ::1 or localhost): there is no authentication yet"),
-        ("--host", "", "a loopback address (127.0.0.1, ::1 or localhost): there is no authentication yet"),
+        ("--host", "0.0.0.0:80", "an address, such as 127.0.0.1 (this machine alone) or 0.0.0.0 (the LAN)"),
+        ("--host", "", "an address, such as 127.0.0.1 (this machine alone) or 0.0.0.0 (the LAN)"),
     ],
 )
 def test_a_wrong_option_is_refused_by_its_name(config: Path, option: str, value: str, expected: str) -> None:

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from neuralbridge.config import Config, Limits, Model, Name, Routing, Server, read_config
+from neuralbridge.config import Config, read_config
 from neuralbridge.errors import ConfigInvalid
+from neuralbridge.sections import Limits, Model, Name, Routing, Server
 from neuralbridge.types import Params, Sampling
 from neuralbridge.yaml_file import MAX_BYTES, STAR
 
@@ -124,18 +125,49 @@ def test_a_wrong_value_is_named_with_its_line_and_what_was_expected(
     assert mistake(tmp_path, right, wrong) == said
 
 
-LOOPBACK = "expected a loopback address (127.0.0.1, ::1 or localhost): there is no authentication yet"
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.com", "", "127.1", "localhost.example"])
-def test_a_host_that_others_can_reach_is_refused(tmp_path: Path, host: str) -> None:
+@pytest.mark.parametrize("host", ["example.com", "", "127.1", "localhost.example", "0.0.0.0:80"])
+def test_a_host_is_an_address(tmp_path: Path, host: str) -> None:
     said = mistake(tmp_path, "host: 127.0.0.1", f"¶host: '{host}'")
-    assert said == f"server.host: '{host}'; {LOOPBACK}"
+    expected = "expected an address, such as 127.0.0.1 (this machine alone) or 0.0.0.0 (the LAN)"
+    assert said == f"server.host: '{host}'; {expected}"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2"])
+def test_on_the_lan_everybody_has_to_sign_in(tmp_path: Path, host: str) -> None:
+    config = read_config(written(tmp_path, RIGHT.replace("127.0.0.1", f"'{host}'")))
+    assert config.server.on_lan
+    assert config.auth.asked_for(config.server.on_lan)
+
+
+def test_bind_is_a_word_for_the_host(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path, RIGHT.replace("host: 127.0.0.1", "bind: lan")))
+    assert config.server.host == "0.0.0.0"
+    assert mistake(tmp_path, "host: 127.0.0.1", "¶bind: everywhere") == (
+        "server.bind: 'everywhere'; expected one of loopback, lan"
+    )
+    assert mistake(tmp_path, "host: 127.0.0.1", "host: 127.0.0.1\n  ¶bind: lan") == (
+        "server.bind: 'lan'; expected either bind or host"
+    )
+
+
+def test_a_weak_secret_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    said = mistake(tmp_path, "server:", "auth:\n  ¶token: hunter2\nserver:")
+    assert said.startswith("auth.token: a text of 7 bytes; expected at least 32 bytes that nobody can guess")
+
+
+@pytest.mark.parametrize("wrong", ["30", "0/minute", "1/week", "-1/minute", "1.5/second", "many"])
+def test_a_rate_is_a_number_per_time(tmp_path: Path, wrong: str) -> None:
+    said = mistake(tmp_path, "limits:\n", f"limits:\n  ¶requests: '{wrong}'\n")
+    assert said == (
+        f"limits.requests: '{wrong}'; expected a number of times per second, minute, hour or day, such as 30/minute"
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_a_loopback_host_is_accepted(tmp_path: Path, host: str) -> None:
-    assert read_config(written(tmp_path, RIGHT.replace("127.0.0.1", f"'{host}'"))).server.host == host
+def test_on_this_machine_alone_nobody_has_to(tmp_path: Path, host: str) -> None:
+    config = read_config(written(tmp_path, RIGHT.replace("127.0.0.1", f"'{host}'")))
+    assert config.server.host == host
+    assert not config.auth.asked_for(config.server.on_lan)
 
 
 @pytest.mark.parametrize(
@@ -449,3 +481,12 @@ def mistake(folder: Path, right: str, wrong: str) -> str:
     place = re.match(re.escape(f"{path}:{line}:") + r"\d+: ", said)
     assert place, said
     return said[place.end() :]
+
+
+def test_nobody_comes_in_from_the_lan_unasked(tmp_path: Path) -> None:
+    open_to_all = RIGHT.replace("127.0.0.1", "0.0.0.0")
+    text = open_to_all + "auth:\n  required: false\n"
+    with pytest.raises(
+        ConfigInvalid, match=r"auth\.required: 'false'; expected true or null, as the server listens on"
+    ):
+        read_config(written(tmp_path, text))

@@ -71,6 +71,31 @@ async def test_a_killed_answer_reads_interrupted_and_keeps_all_but_its_last_toke
     assert goes_on["metadata"]["finish_reason"] in ("stop", "length")
 
 
+async def test_a_killed_answer_goes_on_from_its_very_text_and_can_be_killed_again(tmp_path: Path) -> None:
+    async with process(tmp_path) as (url, server), PhoenixClient(url) as client:
+        await client.join(TOPIC)
+        await client.push(TOPIC, "stream_query", STORY)
+        await read_tokens(client, 77)
+        server.kill()
+        await server.wait()
+    stored = []
+    for _ in range(2):
+        async with process(tmp_path) as (url, server), PhoenixClient(url) as client:
+            await client.join(TOPIC)
+            await client.push(TOPIC, "get_history")
+            stored += (await client.expect("history"))["messages"][1:]
+            await client.push(TOPIC, "continue", {"message_id": stored[-1]["id"]})
+            start = await client.expect("stream_start")
+            tokens = await read_tokens(client, 50)
+            server.kill()
+            await server.wait()
+        assert (tokens[0], start["message_id"]) == (stored[-1]["content"], stored[-1]["id"])
+    once, twice = stored
+    assert (once["id"], once["status"], twice["status"]) == (twice["id"], "interrupted", "interrupted")
+    assert twice["content"].startswith(once["content"])
+    assert len(twice["content"]) > len(once["content"])
+
+
 async def test_a_stopped_server_keeps_every_word_it_sent(tmp_path: Path) -> None:
     async with process(tmp_path) as (url, server), PhoenixClient(url) as client:
         await client.join(TOPIC)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neuralbridge.data_folder import claim
+from neuralbridge.data_folder import LISTENING, claim, listening, listens
 from neuralbridge.errors import DataUnusable
 from tests.unprivileged import unprivileged
 
@@ -73,3 +73,20 @@ def test_a_folder_that_may_only_be_read_is_refused_with_the_reason() -> None:
         with pytest.raises(DataUnusable, match="cannot be written \\(Permission denied\\)"):
             claim(folder)
         folder.chmod(0o700)
+
+
+def test_a_server_says_where_it_is_as_long_as_it_has_the_folder(tmp_path: Path) -> None:
+    assert listens(tmp_path) is None
+    with claim(tmp_path):
+        assert listens(tmp_path) is None
+        with listening(tmp_path, "0.0.0.0", 4001):
+            assert listens(tmp_path) == ("0.0.0.0", 4001)
+        assert listens(tmp_path) is None
+
+
+@pytest.mark.parametrize("left", ['["127.0.0.1", 4000]', "{}", "7", "[1", "\xff"])
+def test_what_a_killed_server_left_says_nothing(tmp_path: Path, left: str) -> None:
+    with claim(tmp_path):
+        (tmp_path / LISTENING).write_text(left, "latin-1")
+        assert (listens(tmp_path) is None) == (left[0] != "[" or left == "[1")
+    assert listens(tmp_path) is None

@@ -3,14 +3,19 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
-from neuralbridge.config import Name, Routing, config_from
+from neuralbridge.assistant.confidence import SENTENCES
+from neuralbridge.config import config_from
+from neuralbridge.errors import Reason
 from neuralbridge.protocol.failure import CODES
 from neuralbridge.protocol.pushes import PUSHES
+from neuralbridge.sections import Name, Routing
 from neuralbridge.settings import LIVE, LIVE_OF_MODEL
 from neuralbridge.web.answers import ANSWERS
 from neuralbridge.web.conversations import CONVERSATIONS
 from neuralbridge.web.knowledge import KNOWLEDGE
+from neuralbridge.web.models import LOCAL_MODELS
 from neuralbridge.web.proxy import PROXY
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +46,20 @@ def test_every_event_and_every_code_is_on_a_page() -> None:
     assert {code for code, _ in CODES.values() if f"`{code}" not in wire + http} - hidden == set()
 
 
+def test_every_cause_of_a_confidence_is_on_the_wire_page_with_its_sentence() -> None:
+    wire = (ROOT / "docs" / "wire.md").read_text("utf-8")
+    rows = {
+        code: f"| `{code}` | {sentence.replace('{value:.0%}', '`value`').replace('{why}', '…')}"
+        for code, sentence in SENTENCES.items()
+    }
+    assert [code for code, row in rows.items() if row not in wire] == []
+
+
+def test_every_reason_of_a_refusal_is_on_the_http_page() -> None:
+    http = (ROOT / "docs" / "http.md").read_text("utf-8")
+    assert [reason for reason in get_args(Reason) if f"| `{reason}` |" not in http] == []
+
+
 def test_every_route_of_documents_is_on_the_http_page() -> None:
     http = (ROOT / "docs" / "http.md").read_text("utf-8")
     assert [
@@ -48,7 +67,7 @@ def test_every_route_of_documents_is_on_the_http_page() -> None:
         for method, path, _ in KNOWLEDGE
         if f"`{method} /api/knowledge/{path}" not in http
     ] == []
-    assert [path for method, path, _ in ANSWERS if f"`{method} /api/{path}" not in http] == []
+    assert [path for method, path, _ in ANSWERS + LOCAL_MODELS if f"`{method} /api/{path}" not in http] == []
 
 
 def test_every_route_of_questions_and_conversations_is_on_the_http_page() -> None:

@@ -4,10 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from neuralbridge.offline import stays_here
+from neuralbridge.offline import is_mdns, stays_here
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,6 +47,24 @@ def test_any_other_host_is_not(host: str, kind: type[str]) -> None:
 
 def test_bytes_that_are_no_text_are_not_this_machine() -> None:
     assert not stays_here(b"\xff\xfe")
+
+
+@pytest.mark.parametrize(
+    ("event", "port", "target", "mdns"),
+    [
+        ("socket.sendto", 5353, "224.0.0.251", True),
+        ("socket.sendto", 5353, "ff02::fb%lan", True),
+        ("socket.sendmsg", 5353, b"192.168.1.7", True),
+        ("socket.sendto", 5353, "fe80::7%lan", True),
+        ("socket.sendto", 5353, "8.8.8.8", False),
+        ("socket.sendto", 5353, "239.1.2.3", False),
+        ("socket.sendto", 40000, "224.0.0.251", False),
+        ("socket.connect", 5353, "192.168.1.7", False),
+    ],
+)
+def test_only_what_a_responder_says_on_the_lan_is_mdns(event: str, port: int, target: str | bytes, mdns: bool) -> None:
+    sender = SimpleNamespace(getsockname=lambda: ("0.0.0.0", port))
+    assert is_mdns(event, sender, target) == mdns
 
 
 # In a process of its own, because an audit hook cannot be removed. Nothing is sent: each call fails on this machine.

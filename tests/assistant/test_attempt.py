@@ -76,7 +76,7 @@ async def attempted(reply: str, thinking: bool = False, max_tokens: int = 500) -
     async with model(reply) as small:
         citations = Citations([PASSAGE], no_vectors, at_once)
         sampling = Sampling(max_tokens=max_tokens)
-        attempt = Attempt(small, prompt, sampling, citations, 0.9, Cancellation())
+        attempt = Attempt(small, prompt, sampling, citations, 0.9, Cancellation(), "ana")
         try:
             pieces = [piece async for piece in attempt.pieces()]
             return Outcome(pieces, attempt, await attempt.receipt(STARTED))

@@ -22,9 +22,9 @@ from neuralbridge.assistant.cache import (
 )
 from neuralbridge.assistant.context import Source
 from neuralbridge.assistant.events import Question, Receipt
-from neuralbridge.config import Cache as Settings
 from neuralbridge.database import Database
 from neuralbridge.retrieval.arrays import Matrix
+from neuralbridge.sections import Cache as Settings
 from neuralbridge.store.cached_answers import CachedAnswers, Entry
 from neuralbridge.store.conversations import Conversation, Conversations
 

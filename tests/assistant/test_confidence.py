@@ -10,6 +10,9 @@ from neuralbridge.assistant.confidence import (
     HIGH,
     MEDIUM,
     NO_EVIDENCE,
+    SENTENCES,
+    Cause,
+    Confidence,
     Features,
     confidence,
     confidence_of_extract,
@@ -66,21 +69,46 @@ def test_without_documents_it_says_that_it_rests_on_the_models_probabilities_alo
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "cause", "said"),
     [
-        ({"supported": 0.5}, "50% of its sentences are supported by the passages."),
-        ({"contradicted": 0.25}, "25% of its sentences contradict the passages."),
-        ({"evidence": 0.9}, "The passages that were found fit the question well."),
-        ({"evidence": 0.5}, "The passages that were found fit the question only in part."),
-        ({"evidence": 0.1}, "The passages that were found fit the question hardly."),
-        ({"mean": 0.9}, "The model was sure of its words."),
-        ({"mean": 0.3}, "The model was unsure of its words."),
-        ({"repeated": 0.5}, "The answer repeats itself."),
-        ({"cut": 1.0}, "The answer ended at the length limit."),
+        ({"supported": 0.5}, Cause("supported", 0.5), "50% of its sentences are supported by the passages."),
+        ({"contradicted": 0.25}, Cause("contradicted", 0.25), "25% of its sentences contradict the passages."),
+        ({"evidence": 0.9}, Cause("fits_well"), "The passages that were found fit the question well."),
+        ({"evidence": 0.5}, Cause("fits_in_part"), "The passages that were found fit the question only in part."),
+        ({"evidence": 0.1}, Cause("fits_hardly"), "The passages that were found fit the question hardly."),
+        ({"mean": 0.9}, Cause("sure"), "The model was sure of its words."),
+        ({"mean": 0.3}, Cause("unsure"), "The model was unsure of its words."),
+        ({"lowest": 0.05}, Cause("guesses"), "Some of its words were little more than guesses."),
+        ({"repeated": 0.5}, Cause("repeats"), "The answer repeats itself."),
+        ({"cut": 1.0}, Cause("cut"), "The answer ended at the length limit."),
     ],
 )
-def test_what_made_it_is_said(changes: dict[str, float], said: str) -> None:
-    assert said in confidence(replace(MIDDLING, **changes)).reasons
+def test_what_made_it_is_said(changes: dict[str, float], cause: Cause, said: str) -> None:
+    found = confidence(replace(MIDDLING, **changes))
+    assert (cause, said) in [*zip(found.causes, found.reasons, strict=True)]
+
+
+@given(ALONE | GROUNDED)
+def test_every_reason_is_the_sentence_of_its_cause(features: Features) -> None:
+    found = confidence(features)
+    assert [cause.sentence() for cause in found.causes] == [*found.reasons]
+    assert all(cause.value is None or 0 <= cause.value <= 1 for cause in found.causes)
+
+
+def test_every_sentence_is_said_of_something() -> None:
+    every = [
+        confidence(Features(1.0, 0.0, 1.0, 1.0, 0.5, 0.5, 0.9, 0.0)),
+        confidence(Features(0.0, 0.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.0)),
+        confidence(Features(0.0, 0.0, 0.0, 0.0)),
+        confidence_of_extract(0.1),
+        NO_EVIDENCE.and_also(Cause("no_second_opinion"), "It is gone."),
+    ]
+    assert {cause.code for found in every for cause in found.causes} == {*SENTENCES}
+
+
+def test_why_there_is_no_second_opinion_is_said_last() -> None:
+    found = Confidence(0.5, "medium", ("From before.",)).and_also(Cause("no_second_opinion"), "100% {broken}.")
+    assert found.reasons == ("From before.", "There is no second opinion: 100% {broken}.")
 
 
 def test_what_is_not_so_is_not_said() -> None:
@@ -103,7 +131,7 @@ def test_levels(score: float, expected: str) -> None:
 def test_an_extract_is_as_probable_as_its_evidence(one: float, other: float) -> None:
     less, more = (confidence_of_extract(evidence) for evidence in sorted((one, other)))
     assert 0.01 <= less.score <= more.score <= 0.99
-    assert fits(max(one, other)) in more.reasons
+    assert fits(max(one, other)) in more.causes
     assert confidence_of_extract(0.9).score > confidence_of_extract(0.1).score
 
 

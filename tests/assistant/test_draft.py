@@ -15,6 +15,7 @@ from neuralbridge.assistant.draft import SAVE_TOKENS, Draft
 from neuralbridge.assistant.events import Question, Receipt, Tokens
 from neuralbridge.database import Database
 from neuralbridge.errors import EngineFailed
+from neuralbridge.store.branches import Branches, Errand
 from neuralbridge.store.conversations import Conversation, Conversations, Message, Turn
 from neuralbridge.types import Chosen, Piece, Status
 
@@ -235,3 +236,27 @@ async def test_the_answer_that_replaces_another_is_what_is_kept(conversations: C
         await draft.finish("complete", ENDED)
     (answer,) = (await conversations.branch(QUESTION.conversation, 2))[1:]
     assert (answer.content, answer.status) == ("the second", "complete")
+
+
+@pytest.mark.parametrize(("failure", "status"), ENDINGS, ids=lambda value: type(value).__name__)
+async def test_an_answer_that_breaks_off_again_while_it_goes_on_keeps_all_its_text(
+    database: Database, conversations: Conversations, failure: BaseException, status: Status
+) -> None:
+    async with Draft(conversations, QUESTION, RECEIPT) as draft:
+        await draft.add(piece("be"))
+        stopped = await draft.finish("cancelled", ENDED)
+    assert stopped.message_id is not None
+    place = await Branches(database).place(HERE, Errand("continues", stopped.message_id))
+
+    async def go_on() -> None:
+        async with Draft(conversations, QUESTION, RECEIPT, (), place) as draft:
+            assert (draft.text, (await kept(database)).status) == ("be", "streaming")
+            assert draft.started.message_id == stopped.message_id
+            await draft.add(piece("caus"))
+            raise failure
+
+    with suppress(type(failure)):
+        await go_on()
+    answer = await kept(database)
+    assert (answer.uid, answer.content, answer.status) == (stopped.message_id, "becaus", status)
+    assert await conversations.length(HERE) == 2

@@ -3,7 +3,7 @@
 import pytest
 
 from neuralbridge.assistant.context import Source
-from neuralbridge.assistant.evidence import beginning, follows_up, no_evidence
+from neuralbridge.assistant.evidence import Evidence, beginning, follows_up, no_evidence
 from neuralbridge.assistant.language import in_portuguese
 
 
@@ -32,11 +32,17 @@ def test_the_language_of_a_question(query: str, portuguese: bool) -> None:
 
 def test_without_evidence_the_nearest_passages_are_named() -> None:
     source = Source(1, "d", "lease.pdf", 3, "Terms", 0, 9, 0.2, "The  rent\nis due.")
-    text = no_evidence("What is the deadline?", (source,))
+    text = no_evidence("What is the deadline?", Evidence(nearest=(source,)))
     assert text.splitlines()[0] == "Your documents do not answer this."
     assert text.splitlines()[-1] == "- lease.pdf, page 3, Terms: The rent is due."
-    assert "página 3" in no_evidence("Qual é o prazo?", (source,))
-    assert no_evidence("What is the deadline?", ()) == "Your documents do not answer this."
+    assert "página 3" in no_evidence("Qual é o prazo?", Evidence(nearest=(source,)))
+    assert no_evidence("What is the deadline?", Evidence()) == "Your documents do not answer this."
+
+
+def test_where_there_are_no_documents_it_is_not_they_that_do_not_answer() -> None:
+    none = Evidence(nothing_there=True)
+    assert no_evidence("What is the deadline?", none) == "You have no documents yet that an answer could rest on."
+    assert no_evidence("Qual é o prazo?", none).startswith("Você ainda não tem documentos")
 
 
 def test_a_long_passage_is_shown_by_its_beginning() -> None:

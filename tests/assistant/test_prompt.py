@@ -18,10 +18,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from neuralbridge.assistant import prompt as prompt_module
-from neuralbridge.assistant.context import Source, turn
+from neuralbridge.assistant.context import Source, stored, turn
 from neuralbridge.assistant.prompt import (
     BORDER,
     PAGE,
+    Begun,
     Prompt,
     Prompts,
     in_own_words,
@@ -36,7 +37,8 @@ from neuralbridge.assistant.tools import Tools
 from neuralbridge.database import Database
 from neuralbridge.engine.engine import Engine
 from neuralbridge.errors import InvalidParams, PromptTooLong
-from neuralbridge.store.conversations import Conversation, Conversations, Message
+from neuralbridge.store.branches import Branches, Errand
+from neuralbridge.store.conversations import Before, Conversation, Conversations, Message, Place
 from neuralbridge.types import Call, ChatMessage, Role, Status
 from tests.assistant import templates
 from tests.fakes import END, START, FakeRunner
@@ -62,7 +64,7 @@ class CountedConversations(Conversations):
 
     pages = 0
 
-    async def branch(self, conversation: Conversation, limit: int, before: str | None = None) -> list[Message]:
+    async def branch(self, conversation: Conversation, limit: int, before: Before = None) -> list[Message]:
         self.pages += 1
         return await super().branch(conversation, limit, before)
 
@@ -74,6 +76,10 @@ class Desk:
     prompts: Prompts
     conversations: CountedConversations
     engine: Engine
+    branches: Branches
+
+    async def place(self, errand: Errand) -> Place:
+        return await self.branches.place(HERE, errand)
 
     async def build(self, query: str, system: str | None = SYSTEM, max_tokens: int = 16) -> Prompt:
         return await self.prompts.build(HERE, system, query, max_tokens)
@@ -97,7 +103,7 @@ async def opened(
     await engine.ready()
     conversations, chat_template = CountedConversations(database), ChatTemplate(engine)
     try:
-        yield Desk(Prompts(engine, chat_template, conversations), conversations, engine)
+        yield Desk(Prompts(engine, chat_template, conversations), conversations, engine, Branches(database))
     finally:
         await chat_template.stop()
         await engine.stop()
@@ -313,6 +319,29 @@ def test_no_text_of_anybody_becomes_a_control_token(system: str, turns: list[tup
     said = [message for question, answer in turns for message in (("user", question), ("assistant", answer))]
     assert read(prompt) == [("system", system), *said, ("user", query), ("assistant", "")]
     assert prompt.tokens.count(END) == len(said) + 2
+
+
+async def shown_with_passages(passages: list[tuple[str, str, str]], query: str) -> Prompt:
+    sources = [
+        Source(0, f"d{n}", name, 3, heading, 0, len(text), 1.0, text)
+        for n, (name, heading, text) in enumerate(passages)
+    ]
+    with TemporaryDirectory() as folder:
+        async with opened(Path(folder), cells=4096) as here:
+            return await here.prompts.build(HERE, SYSTEM, query, 16, sources)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(fragments, fragments, fragments), min_size=1, max_size=3), fragments)
+def test_no_name_heading_or_text_of_a_document_becomes_a_control_token(
+    passages: list[tuple[str, str, str]], query: str
+) -> None:
+    prompt = asyncio.run(shown_with_passages(passages, query))
+    system, asked, begun = read(prompt)
+    assert (system, begun, asked[0]) == (("system", SYSTEM), ("assistant", ""), "user")
+    assert len(prompt.sources) == len(passages)
+    assert all(part in asked[1] for passage in passages for part in passage)
+    assert prompt.tokens.count(END) == 2
 
 
 # Conversations that their askers keep
@@ -712,3 +741,128 @@ def test_what_we_said_around_a_passage_is_not_shown_to_the_model_again(
 ) -> None:
     answer = Message("u", None, 2, "assistant", content, "complete", metadata, "2026-01-01T00:00:00.000Z")
     assert in_own_words(answer) == shown
+
+
+# An answer that goes on
+
+
+async def half(here: Desk, query: str, text: str, **metadata: Any) -> Place:
+    """The place of an answer that was stopped so far."""
+    turn = await here.conversations.begin(HERE, query, {}, {})
+    await here.conversations.finish(turn, text, "cancelled", metadata)
+    return await here.place(Errand("continues", turn.answer))
+
+
+async def test_a_prompt_can_end_with_the_answer_that_goes_on(desk: Open) -> None:
+    here = await desk()
+    await here.said("one", "two")
+    place = await half(here, "three", "fou<|im_end|>", tokens={"completion": 7})
+    prompt = await here.prompts.going_on(HERE, SYSTEM, place, 16)
+    above = [("system", SYSTEM), ("user", "one"), ("assistant", "two"), ("user", "three")]
+    assert read(prompt) == [*above, ("assistant", "fou<|im_end|>")]  # what it said steers nothing
+    assert (prompt.begun, prompt.verbatim, prompt.messages_omitted) == (Begun("fou<|im_end|>", 7), True, 0)
+
+
+async def test_an_answer_goes_on_with_the_passages_that_it_had(desk: Open) -> None:
+    here = await desk()
+    earlier, own, others = (replace(passage(place, "Oslo."), n=place) for place in (1, 50, 90))
+    turn_above = await here.conversations.begin(HERE, "one", {}, {}, stored([earlier]))
+    await here.conversations.finish(turn_above, "two", "complete", {})
+    first = await here.conversations.begin(HERE, "three", {}, {}, stored([others]))
+    again = await here.place(Errand("regenerates", first.answer))
+    second = await here.conversations.begin(HERE, "three", {}, {}, stored([own]), again)
+    named = stored([own, earlier])
+    await here.conversations.finish(second, "fou", "cancelled", {"sources": named})
+    prompt = await here.prompts.going_on(HERE, SYSTEM, await here.place(Errand("continues", second.answer)), 16)
+    assert read(prompt)[-2:] == [("user", turn("three", [own])), ("assistant", "fou")]
+    assert (prompt.sources, prompt.context) == ((earlier, own), (earlier, own))
+    follow_up = await here.build("five")
+    assert read(follow_up)[3] == ("user", turn("three", [own]))
+
+
+@pytest.mark.parametrize(
+    "metadata", [{}, {"tokens": 3, "sources": 4}, {"tokens": {}, "sources": [5, {"document_id": []}]}]
+)
+async def test_an_answer_from_elsewhere_goes_on_whatever_its_metadata_is(desk: Open, metadata: dict[str, Any]) -> None:
+    here = await desk()
+    prompt = await here.prompts.going_on(HERE, None, await half(here, "one", "two", **metadata), 16)
+    assert (read(prompt), prompt.begun.tokens) == ([("user", "one"), ("assistant", "two")], 0)
+
+
+async def test_a_model_that_thinks_has_thought_when_its_answer_goes_on(desk: Open) -> None:
+    here = await desk(template=templates.THINKING_LIKE)
+    prompt = await here.prompts.going_on(HERE, None, await half(here, "one", "two"), 16)
+    assert read(prompt)[-1] == ("assistant", "<think>\n</think>\n\ntwo")
+    assert not prompt.thinking
+
+
+async def test_history_makes_room_for_the_answer_that_goes_on(desk: Open) -> None:
+    here = await desk(cells=400)
+    for _ in range(6):
+        await here.said("q" * 20, "a" * 20)
+    text = "t" * 240
+    prompt = await here.prompts.going_on(HERE, None, await half(here, "why?", text), 60)
+    assert read(prompt)[-2:] == [("user", "why?"), ("assistant", text)]
+    assert prompt.messages_omitted > 0
+    assert len(prompt.tokens) + 60 <= 400
+
+
+async def test_an_answer_that_fills_the_context_cannot_go_on(desk: Open) -> None:
+    here = await desk(cells=200)
+    place = await half(here, "why?", "t" * 190)
+    with pytest.raises(PromptTooLong, match="the context holds 200"):
+        await here.prompts.going_on(HERE, None, place, 16)
+
+
+# What of a prompt is nobody's own
+
+
+@pytest.mark.parametrize(
+    ("template", "system", "beginning"),
+    [
+        (None, SYSTEM, [START, *b"system\nBe brief.", END, *b"\n", START, *b"user\n"]),
+        (None, None, [START, *b"user\n"]),
+        (NO_SYSTEM, SYSTEM, [START, *b"user\nBe brief.\n\n"]),
+        (DEAF, SYSTEM, [START, *b"user\nBe brief.\n\n"]),
+    ],
+    ids=["system", "none", "refuses", "ignores"],
+)
+async def test_the_system_prompt_is_shared_and_what_people_said_is_not(
+    desk: Open, template: str | None, system: str | None, beginning: list[int]
+) -> None:
+    here = await desk(template=template)
+    first = await here.build("one", system)
+    await here.said("one", "1")
+    second = await here.build("two", system)
+    for prompt in (first, second):
+        assert prompt.tokens[: prompt.shared] == beginning
+
+
+async def test_an_answer_that_goes_on_shares_its_system_prompt(desk: Open) -> None:
+    here = await desk()
+    prompt = await here.prompts.going_on(HERE, SYSTEM, await half(here, "one", "two"), 16)
+    assert prompt.tokens[: prompt.shared] == [START, *b"system\nBe brief.", END, *b"\n", START, *b"user\n"]
+
+
+async def test_what_clients_say_instead_of_the_configuration_is_all_theirs(desk: Open) -> None:
+    here = await desk()
+    given = await here.prompts.given([ChatMessage("system", SYSTEM), ChatMessage("user", "why?")])
+    assert (given.shared, (await here.prompts.plain("why?")).shared) == (0, 0)
+
+
+async def test_a_system_prompt_is_encoded_once_and_only_so_many_are_remembered(
+    desk: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await desk()
+    monkeypatch.setattr(prompt_module, "BLANKS_KEPT", 2)
+    encode, blanks = here.prompts._encode, []
+
+    async def noting(layout: Layout, messages: list[ChatMessage]) -> list[int]:
+        if not messages[-1].content:
+            blanks.append(messages[0].content)
+        return await encode(layout, messages)
+
+    monkeypatch.setattr(here.prompts, "_encode", noting)
+    for system in ["a", "a", "b", "a", "c", "a"]:
+        await here.build("why?", system)
+    assert blanks == ["a", "b", "c", "a"]

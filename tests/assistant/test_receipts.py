@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuralbridge.assistant.citations import Citation
-from neuralbridge.assistant.confidence import Confidence, Features, confidence
+from neuralbridge.assistant.confidence import Cause, Confidence, Features, confidence
 from neuralbridge.assistant.context import Source
 from neuralbridge.assistant.events import Attempt, Receipt, Repeated, Tokens
-from neuralbridge.assistant.receipts import attempt_of, citations_from, receipt_from, with_reason
+from neuralbridge.assistant.receipts import attempt_of, citations_from, receipt_from, without_second_opinion
+from neuralbridge.errors import EngineFailed
 
 SOURCE = Source(1, "d1", "pump.md", 3, "Warranty", 40, 60, 0.8, "It lasts two years.", "v1")
 CITED = (
@@ -34,6 +35,7 @@ RECEIPT = Receipt(
     sources_omitted=(replace(SOURCE, n=2, page=None),),
     citations=CITED,
     confidence=confidence(Features(0.9, 0.5, 0.0, 0.0, 0.5, 0.0, 0.7, 0.1)),
+    thoughts="Two years?",
 )
 
 
@@ -80,9 +82,21 @@ def test_the_record_of_an_attempt_has_its_text_and_what_became_of_it() -> None:
     assert attempt_of("No.", RECEIPT) == Attempt("No.", "rag", "small", "stop", 0.6, CITED)
 
 
+def test_a_receipt_from_before_there_were_causes_and_thoughts_has_none() -> None:
+    kept = stored(RECEIPT)
+    del kept["confidence"]["causes"], kept["thoughts"]
+    assert RECEIPT.confidence is not None
+    expected = replace(RECEIPT, confidence=replace(RECEIPT.confidence, causes=()), thoughts="")
+    assert receipt_from(kept) == expected
+
+
 def test_one_more_reason_comes_last_and_nothing_else_changes() -> None:
     assert RECEIPT.confidence is not None
-    found = with_reason(RECEIPT, "It was said before.")
+    found = without_second_opinion(RECEIPT, EngineFailed("It is broken."))
     assert found.confidence is not None
-    assert found.confidence.reasons == (*RECEIPT.confidence.reasons, "It was said before.")
+    assert found.confidence.causes == (*RECEIPT.confidence.causes, Cause("no_second_opinion"))
+    assert found.confidence.reasons == (
+        *RECEIPT.confidence.reasons,
+        "There is no second opinion: It is broken.",
+    )
     assert replace(found, confidence=RECEIPT.confidence) == RECEIPT

@@ -217,6 +217,34 @@ async def test_a_template_that_fails_says_why_in_few_words(templated: Templated,
     assert len(str(failed.value)) < 600
 
 
+ESCAPES = (
+    "{{ cycler.__init__.__globals__.os.system('touch M') }}",
+    "{{ lipsum.__globals__['os'].system('touch M') }}",
+    "{{ namespace.__init__.__globals__['__builtins__']['open']('M', 'w') }}",
+    "{{ self.__init__.__globals__.__builtins__.__import__('os').system('touch M') }}",
+    "{{ ''.__class__.__base__.__subclasses__()[0] }}{{ os.system('touch M') }}",
+    "{{ raise_exception.__globals__['os'].system('touch M') }}",
+    "{{ strftime_now.__globals__['os'].system('touch M') }}",
+    "{% import 'os' as os %}{{ os.system('touch M') }}",
+    "{{ joiner.__init__|attr('__globals__') }}{{ messages.__class__.__init__.__globals__['os'].system('touch M') }}",
+    "{{ '%c' | format(1) }}{{ ''|attr('format_map')({}).__class__.mro()[1].__subclasses__() }}{{ touch('M') }}",
+)
+
+
+@pytest.mark.parametrize("source", ESCAPES)
+async def test_a_template_runs_nothing(
+    templated: Templated, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    )
+    monkeypatch.chdir(tmp_path)  # where the child would leave M
+    template = await templated(source + CHATML)
+    with pytest.raises(TemplateFailed):
+        await template.layout(TALK)
+    assert not [*await asyncio.to_thread(tmp_path.iterdir)]
+
+
 CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children")
 ENDLESS = "{% for _ in range(99999) %}{% for _ in range(99999) %}{% endfor %}{% endfor %}"
 ENDLESS_FOR_FOUR = "{% if messages | length == 4 %}" + ENDLESS + "{% endif %}" + CHATML

@@ -8,8 +8,8 @@ import pytest
 from neuralbridge.assistant.answers import Answer, Answers, Patient
 from neuralbridge.assistant.events import Answered, AnswerEvent, AskEvent, Question, Receipt, Started
 from neuralbridge.assistant.metrics import Metrics
-from neuralbridge.config import Limits
 from neuralbridge.errors import BridgeError, EngineFailed, Overloaded
+from neuralbridge.sections import Limits
 from neuralbridge.store.conversations import Conversation
 from neuralbridge.types import Cancellation
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuralbridge.catalog.names import COMPARED, EMBEDDER, Kind, Names, forms, nearest
-from neuralbridge.config import ENDINGS, Config, read_config
+from neuralbridge.config import Config, read_config
 from neuralbridge.errors import ModelNotFound
+from neuralbridge.sections import ENDINGS
 from neuralbridge.types import Params
 
 SHIPPED = Path(__file__).parents[2] / "config.yaml"

@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,25 +10,16 @@ from pathlib import Path
 import aiohttp
 
 from tests.retrieval.rooms import troubles
+from tests.served_process import served_process
 
-ROOT = Path(__file__).parents[2]
 KILLS = 20
 FILES = 12
 
 
 @asynccontextmanager
 async def running(data: Path) -> AsyncIterator[tuple[Process, aiohttp.ClientSession]]:
-    command = [sys.executable, "-m", "tests.serve_with_fakes", str(data)]
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE)
-    assert process.stdout is not None
-    try:
-        port = int(await process.stdout.readline())
-        async with aiohttp.ClientSession(base_url=f"http://127.0.0.1:{port}") as http:
-            yield process, http
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    async with served_process(data) as served, aiohttp.ClientSession(base_url=served.url) as http:
+        yield served.process, http
 
 
 def text(number: int, kill: int) -> str:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from neuralbridge.commands.running import address_of, server_that_runs, to_its_end
-from neuralbridge.config import Config, Server
+from neuralbridge.config import Config
 from neuralbridge.data_folder import claim
 from neuralbridge.errors import ServerUnusable
+from neuralbridge.sections import Server
 from tests.commands.command import run, terminal
 from tests.conftest import SETTINGS, Served
 
@@ -36,11 +37,17 @@ def test_the_address_is_the_configurations(host: str, address: str) -> None:
     assert address_of(Server(host=host)) == address
 
 
-async def test_the_server_at_the_configurations_address_is_found_without_being_named(served: Served) -> None:
+def configured(port: int) -> Config:
+    return Config.model_validate({**SETTINGS, "server": {"port": port}})
+
+
+async def test_the_server_at_the_configurations_address_is_found_without_being_named(
+    served: Served, tmp_path: Path
+) -> None:
     port = int(served.url.rpartition(":")[2])
-    async with server_that_runs(Config.model_validate({**SETTINGS, "server": {"port": port}}), None) as session:
+    async with server_that_runs(configured(port), tmp_path, None) as session:
         assert session is not None
-    async with server_that_runs(Config.model_validate({**SETTINGS, "server": {"port": 1}}), None) as session:
+    async with server_that_runs(configured(1), tmp_path, None) as session:
         assert session is None
 
 

@@ -1,5 +1,6 @@
 """How the command line presents itself: every command is found, explained and completed, and none of that is slow."""
 
+import errno
 import os
 import re
 import subprocess
@@ -101,9 +102,16 @@ def test_an_interrupt_is_130_without_a_word() -> None:
     assert (done.exit_code, done.output) == (130, "")
 
 
-def test_a_mistake_of_ours_is_not_hidden() -> None:
-    done = ending_with(ZeroDivisionError("a mistake"))
-    assert isinstance(done.exception, ZeroDivisionError)
+@pytest.mark.parametrize("mistake", [ZeroDivisionError("a mistake"), ExceptionGroup("tasks", [KeyError("a mistake")])])
+def test_a_mistake_of_ours_is_told_whole_and_70(mistake: Exception) -> None:
+    done = ending_with(mistake)
+    assert (done.exit_code, done.stdout) == (70, "")
+    assert done.stderr.startswith(("Traceback", "  + Exception Group Traceback"))
+    assert "a mistake" in done.stderr
+
+
+def test_a_reader_of_ours_that_has_left_is_no_mistake() -> None:
+    assert ending_with(BrokenPipeError(errno.EPIPE, "Broken pipe")).exit_code == 1
 
 
 def test_letters_that_the_terminal_does_not_have_are_no_mistake() -> None:

@@ -4,16 +4,20 @@ import asyncio
 import math
 import threading
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from neuralbridge.engine.batch import Share
 from neuralbridge.engine.engine import Engine, Generation
 from neuralbridge.engine.grammar import Compiler
 from neuralbridge.engine.runner import Sampler, Stuck
+from neuralbridge.engine.sequence import Sequence
 from neuralbridge.errors import EngineFailed, InvalidParams, ModelUnusable, Overloaded, PromptTooLong, SchemaRefused
-from neuralbridge.types import Chosen, Finish, Piece, Sampling
-from tests.fakes import LOGPROB, FakeRunner
+from neuralbridge.types import Chosen, Finish, Piece, Reading, Sampling
+from tests.fakes import LOGPROB, START, FakeRunner
 
 
 def prompt(question: str, runner: FakeRunner) -> list[int]:
@@ -27,7 +31,8 @@ async def all_of(generation: Generation) -> tuple[str, list[Chosen], Finish]:
         async for event in generation:
             if isinstance(event, Finish):
                 return "".join(piece.text for piece in pieces), [t for piece in pieces for t in piece.tokens], event
-            pieces.append(event)
+            if isinstance(event, Piece):
+                pieces.append(event)
     raise AssertionError("a generation ends with a Finish")
 
 
@@ -86,6 +91,55 @@ async def test_cancelling_while_the_prompt_is_read_ends_within_a_step(engine: En
     _, tokens, finish = await all_of(generation)
     assert (tokens, finish.reason) == ([], "cancelled")
     assert runner.decoded < 900
+
+
+async def readings(generation: Generation) -> list[Reading]:
+    async with aclosing(generation):
+        return [event async for event in generation if isinstance(event, Reading)]
+
+
+async def test_a_long_prompt_tells_after_each_step_how_far_it_is_read(engine: Engine, runner: FakeRunner) -> None:
+    asked = prompt("x" * 1100, runner)
+    steps: list[int] = []
+    decode = runner.decode
+
+    def noting(shares: list[Share], threads: int) -> None:
+        decode(shares, threads)
+        steps.append(len(shares[0].tokens))
+
+    runner.decode = noting  # type: ignore[method-assign]
+    told = await readings(engine.generate(asked, Sampling(max_tokens=1)))
+    assert len(told) > 1
+    assert told == [Reading(sum(steps[: at + 1]), len(asked)) for at in range(len(steps) - 1)]
+
+
+async def test_what_was_found_computed_counts_as_read(engine: Engine, runner: FakeRunner) -> None:
+    await all_of(engine.generate(prompt("x" * 500, runner), Sampling(max_tokens=1)))
+    told = await readings(engine.generate(prompt("x" * 1100, runner), Sampling(max_tokens=1)))
+    assert told[0].read > 500 + 500  # a step of the fake takes about as many
+
+
+async def test_a_prompt_that_is_read_in_one_step_says_nothing_of_it(engine: Engine, runner: FakeRunner) -> None:
+    assert await readings(engine.generate(prompt("why?", runner), Sampling())) == []
+
+
+async def test_prompts_that_are_read_together_each_tell_their_own(engine: Engine, runner: FakeRunner) -> None:
+    runner.hold()
+    lengths = (300, 330, 360)
+    asked = [prompt(letter * length, runner) for letter, length in zip("abc", lengths, strict=True)]
+    generations = [engine.generate(each, Sampling(max_tokens=1)) for each in asked]
+    runner.release()
+    for tokens, told in zip(asked, await asyncio.gather(*map(readings, generations)), strict=True):
+        read = [each.read for each in told]
+        assert read == sorted({*read})
+        assert all(0 < each.read < each.total == len(tokens) for each in told)
+
+
+def test_an_answer_that_is_paused_does_not_tell_that_it_is_read_again() -> None:
+    sequence = Sequence(1, [1] * 100, Sampling())
+    assert sequence.reading(60) == [Reading(60, 100)]
+    sequence.append(Chosen(65, LOGPROB), b"A")
+    assert sequence.reading(60) == []
 
 
 async def test_a_closed_generation_frees_its_slot(engine: Engine, runner: FakeRunner) -> None:
@@ -283,3 +337,145 @@ async def test_a_sequence_that_gets_no_sampler_fails_and_the_next_question_works
     with pytest.raises(EngineFailed):
         await all_of(engine.generate(prompt("why?", runner), Sampling()))
     assert (await all_of(engine.generate(prompt("again", runner), Sampling())))[0] == "You asked: again"
+
+
+# Owners, and how long an answer may take
+
+
+@asynccontextmanager
+async def opened(runner: FakeRunner, **settings: Any) -> AsyncIterator[Engine]:
+    engine = Engine(lambda: runner, max_waiting=64, cores=2, **settings)
+    engine.start()
+    await engine.ready()
+    yield engine
+    runner.release()
+    await engine.stop()
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_what_was_computed_for_one_owner_serves_another_as_far_as_it_is_shared(
+    engine: Engine, runner: FakeRunner
+) -> None:
+    asked = prompt("why?", runner)
+    cached = [
+        (await all_of(engine.generate(asked, Sampling(), owner, shared)))[2].cached_tokens
+        for owner, shared in [("ana", 6), ("ana", 6), ("rui", 0), ("eva", 6)]
+    ]
+    assert cached == [0, len(asked) - 1, 0, 6]
+
+
+async def test_an_owner_has_so_many_answers_under_way_and_others_are_not_in_the_way() -> None:
+    runner = FakeRunner(slots=1)
+    async with opened(runner, max_per_owner=2) as engine:
+        runner.hold()
+        generations = [engine.generate(prompt(f"{n}", runner), Sampling(), "ana") for n in range(2)]
+        with pytest.raises(
+            Overloaded, match="2 of your answers are under way already; each user may have 2"
+        ) as refused:
+            engine.generate(prompt("one more", runner), Sampling(), "ana")
+        assert refused.value.retry_after_ms > 0
+        generations += [
+            engine.generate(prompt(f"{n}", runner), Sampling(), owner) for n in range(3) for owner in ("local", "")
+        ]
+        generations.append(engine.generate(prompt("mine", runner), Sampling(), "rui"))
+        runner.release()
+        await asyncio.gather(*map(all_of, generations))
+        assert (await all_of(engine.generate(prompt("again", runner), Sampling(), "ana")))[0] == "You asked: again"
+
+
+async def test_an_answer_that_takes_too_long_ends_with_length_and_what_there_is_of_it() -> None:
+    runner, clock = FakeRunner(reply=lambda question: "x" * 1000), Clock()
+    async with opened(runner, answer_seconds=300.0, clock=clock) as engine:
+        runner.hold()
+        generation = engine.generate(prompt("why?", runner), Sampling())
+        runner.step()
+        assert isinstance(await anext(generation), Piece)
+        clock.now = 299.9
+        runner.step()
+        assert isinstance(await anext(generation), Piece)  # the next step has begun
+        clock.now = 300.0
+        runner.step()
+        text, _, finish = await all_of(generation)
+        assert (text, finish.reason, finish.completion_tokens) == ("x", "length", 3)
+        assert all(sampler.closed for sampler in runner.samplers)
+
+
+async def test_the_reading_of_a_prompt_counts_too() -> None:
+    runner, clock = FakeRunner(), Clock()
+    async with opened(runner, answer_seconds=300.0, clock=clock) as engine:
+        runner.hold()
+        generation = engine.generate(prompt("x" * 2000, runner), Sampling())
+        runner.step()
+        assert isinstance(await anext(generation), Reading)
+        clock.now = 300.0
+        runner.release()
+        text, _, finish = await all_of(generation)
+        assert (text, finish.reason, finish.completion_tokens) == ("", "length", 0)
+
+
+async def test_waiting_for_a_slot_does_not_count() -> None:
+    runner, clock = FakeRunner(slots=1), Clock()
+    async with opened(runner, answer_seconds=300.0, clock=clock) as engine:
+        runner.hold()
+        first, second = (engine.generate(prompt(f"{n}", runner), Sampling()) for n in range(2))
+        runner.step()
+        await anext(first)
+        clock.now = 300.0
+        runner.step()
+        assert (await all_of(first))[2].reason == "length"
+        runner.step()
+        await anext(second)
+        clock.now = 599.9
+        runner.release()
+        assert (await all_of(second))[2].reason == "stop"
+
+
+async def test_an_answer_that_makes_room_for_another_owner_goes_on_where_it_was_and_its_time_runs() -> None:
+    runner, clock = FakeRunner(slots=2, reply=lambda question: "x" * 50), Clock()
+    async with opened(runner, answer_seconds=300.0, clock=clock) as engine:
+        runner.hold()
+        long, paused = (engine.generate(prompt(f"{n}", runner), Sampling(), "ana") for n in range(2))
+        runner.step()
+        await asyncio.gather(anext(long), anext(paused))
+        clock.now = 100.0
+        other = engine.generate(prompt("why?", runner), Sampling(), "rui")
+        runner.step(2)
+        await anext(other)
+        assert paused.mailbox.qsize() <= 1  # of the step that had begun
+        clock.now = 300.0
+        runner.step()
+        assert [(await all_of(each))[2].reason for each in (long, paused)] == ["length", "length"]
+        runner.release()
+        assert (await all_of(other))[0] == "x" * 49
+
+
+async def test_paused_for_another_owner_an_answer_comes_to_its_whole_end() -> None:
+    runner = FakeRunner(slots=2, reply=lambda question: question * 9)
+    async with opened(runner) as engine:
+        runner.hold()
+        generations = [engine.generate(prompt(f"ana {n}", runner), Sampling(), "ana") for n in range(4)]
+        runner.step(3)
+        await anext(generations[0])
+        generations.append(engine.generate(prompt("rui", runner), Sampling(), "rui"))
+        runner.release()
+        answers = [text for text, _, _ in await asyncio.gather(*map(all_of, generations[1:]))]
+        assert answers == [*(f"ana {n}" * 9 for n in range(1, 4)), "rui" * 9]
+
+
+@pytest.mark.parametrize("parking", [0, 600])
+async def test_what_is_kept_for_an_owner_is_dropped_at_once(parking: int) -> None:
+    runner = FakeRunner()
+    runner.parking = parking
+    async with opened(runner) as engine:
+        for owner in ("ana", "rui"):
+            await all_of(engine.generate(prompt(f"of {owner}", runner), Sampling(), owner))
+        engine.forget_owner("ana")
+    kept = [bytes(token for token in tokens if token < START) for tokens in runner.kept()]
+    assert [b"rui" in each for each in kept] == [True]

@@ -69,12 +69,44 @@ def text(value: bytes) -> bytes:
     return struct.pack("<Q", len(value)) + value
 
 
-UINT32, STRING, ARRAY = 4, 8, 9
+UINT32, FLOAT32, STRING, ARRAY, INT8 = 4, 6, 8, 9, 1
+
+
+def setting(key: str, value: int | float | str) -> bytes:
+    name = text(key.encode())
+    match value:
+        case str():
+            return name + struct.pack("<I", STRING) + text(value.encode())
+        case float():
+            return name + struct.pack("<If", FLOAT32, value)
+        case int():
+            return name + struct.pack("<II", UINT32, value)
+
+
+def vocabulary(scores: int, score_bytes: bytes) -> bytes:
+    """A model of no layers up to its vocabulary, whose scores are of that type; llama.cpp would read them as floats."""
+    pieces = [b"<unk>", b"<s>", b"</s>"]
+    settings = {
+        "general.architecture": "llama",
+        "llama.context_length": 64,
+        "llama.embedding_length": 8,
+        "llama.block_count": 1,
+        "llama.feed_forward_length": 8,
+        "llama.attention.head_count": 1,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "tokenizer.ggml.model": "llama",
+    }
+    tokens = text(b"tokenizer.ggml.tokens") + struct.pack("<IIQ", ARRAY, STRING, 3) + b"".join(map(text, pieces))
+    scored = text(b"tokenizer.ggml.scores") + struct.pack("<IIQ", ARRAY, scores, 3) + score_bytes
+    return header(0, len(settings) + 2) + b"".join(setting(*each) for each in settings.items()) + tokens + scored
+
+
 DAMAGED = {
     "nothing behind the magic": b"GGUF",
     "no tensors": header(0, 0),
     "tensors beyond counting": header(2**63 - 1, 0),
     "settings beyond counting": header(0, 2**63 - 1),
+    "settings beyond signed counting": header(0, 2**63),
     "more than 64 bits hold": header(2**64 - 1, 2**64 - 1),
     "a key beyond all memory": header(1, 1) + struct.pack("<Q", 2**62),
     "an array beyond all memory": header(0, 1) + text(b"a") + struct.pack("<IIQ", ARRAY, UINT32, 2**61),
@@ -83,6 +115,9 @@ DAMAGED = {
     "no alignment": header(0, 1) + text(b"general.alignment") + struct.pack("<II", UINT32, 0),
     "a tensor beyond all memory": header(1, 0) + text(b"t") + struct.pack("<IQQIQ", 2, 2**40, 2**40, 0, 0),
     "a tensor of too many dimensions": header(1, 0) + text(b"t") + struct.pack("<I", 2**31),
+    "a tensor behind the end": header(1, 0) + text(b"t") + struct.pack("<IQIQ", 1, 32, 0, 2**40) + bytes(256),
+    "a tensor at the end of all numbers": header(1, 0) + text(b"t") + struct.pack("<IQIQ", 1, 32, 0, 2**64 - 32),
+    "scores that are bytes": vocabulary(INT8, bytes(3)),
     "an unknown version": b"GGUF" + struct.pack("<IQQ", 99, 0, 0),
     "the other byte order": b"GGUF" + struct.pack(">IQQ", 3, 0, 0),
     "no vocabulary": header(0, 1) + text(b"general.architecture") + struct.pack("<I", STRING) + text(b"llama"),

@@ -29,7 +29,9 @@ def zipped(**members: bytes) -> bytes:
     file = BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            archive.writestr(name.replace("__", "/").replace("_json", ".json"), content)
+            # Of a fixed date: it is in the name of a test, which has to be the same in every process
+            member = zipfile.ZipInfo(name.replace("__", "/").replace("_json", ".json"))
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
     return file.getvalue()
 
 
@@ -110,6 +112,30 @@ def test_an_archive_may_unpack_to_so_much(monkeypatch: pytest.MonkeyPatch) -> No
     assert outcome(zipped(conversations_json=CHATGPT)) == OF_CHATGPT
     with pytest.raises(InvalidParams, match="more than"):
         outcome(zipped(conversations_json=CHATGPT, more__conversations_json=b"[]"))
+
+
+MANY = '{"zzz":[' + "[]," * 700_000 + "1]}"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (f"{line('a')}\n{MANY}\n{line('b')}", ["a", "line 2", "b"]),
+        (f"[{line('a')},{line('b')},{MANY},{line('c')}]", ["a", "b", "conversation 3 and all after it"]),
+    ],
+)
+def test_a_conversation_of_too_many_values_is_not_parsed(content: str, found: list[str]) -> None:
+    assert outcome(content.encode()) == found
+    refused = next(each for each in conversations_in(content.encode()) if isinstance(each, Refused))
+    assert refused.reason == "It has more than 1,000,000 commas and brackets outside its strings."
+
+
+def test_a_long_text_is_one_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_VALUES", 100)
+    message = {"id": "m", "parent": None, "role": "user", "content": "a, [b]" * 1_000, "created_at": AT}
+    told = json.loads(line("a")) | {"messages": [message | {"status": "complete", "metadata": {}}], "leaf": "m"}
+    assert outcome(json.dumps(told).encode()) == ["a"]
+    assert outcome(json.dumps([told]).encode()) == ["a"]
 
 
 @given(st.binary())

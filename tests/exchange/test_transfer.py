@@ -1,27 +1,32 @@
 """What is written out can be taken in elsewhere, with all branches; taken in again, it adds nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import replace
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuralbridge.assistant.context import Source
 from neuralbridge.database import Database, reading
-from neuralbridge.errors import InvalidParams, NotFound
+from neuralbridge.errors import InvalidParams, NotFound, StorageFull
 from neuralbridge.exchange import transfer
 from neuralbridge.exchange.jsonl import line_of
 from neuralbridge.exchange.transfer import Transfer, all_exported, exported
 from neuralbridge.protocol.exchange import ImportReport
 from neuralbridge.store import archive
 from neuralbridge.store.archive import Whole
+from neuralbridge.store.branches import Branches, Errand
 from neuralbridge.store.conversations import Conversation, Conversations, Message
 from neuralbridge.store.history import History
 from tests.exchange.trees import wholes
 
+T = TypeVar("T")
 AT, LATER = "2024-05-31T12:00:00.000Z", "2024-06-01T12:00:00.000Z"
 CHATGPT = (Path(__file__).parents[1] / "data" / "chatgpt.json").read_bytes()
 WHOLE = "INSERT INTO messages_text (messages_text, rank) VALUES ('integrity-check', 1)"
@@ -38,6 +43,7 @@ A1, A1B = message("a1", Q1), message("a1b", Q1)
 Q2 = message("q2", A1)
 A2 = message("a2", Q2)
 SHORT = Whole("s", "Sea", True, AT, AT, "a1", (Q1, A1))
+PASSAGE = asdict(Source(1, "d", "sea.txt", None, "", 0, 14, 0.9, "The sea: salt."))
 LONG = Whole("s", None, False, AT, LATER, "a2", (Q1, A1, A1B, Q2, A2))
 
 
@@ -83,6 +89,26 @@ async def test_what_was_said_here_can_be_taken_in_elsewhere_and_goes_on_there(
     ]
     turn = await Conversations(other).begin(here, "And rain?", {}, {})
     assert (await Conversations(other).length(here), turn.question in lines) == (6, False)
+
+
+async def test_edited_questions_and_answers_made_again_come_with_their_branches(
+    database: Database, other: Database
+) -> None:
+    here, branches = Conversation("local", "s"), Branches(database)
+    first = await Conversations(database).begin(here, "Why?", {}, {})
+    for errand in (Errand("regenerates", first.answer), Errand("edits", first.question)):
+        place = await branches.place(here, errand)
+        turn = await Conversations(database).begin(here, "Why not?", {}, {}, [PASSAGE], place)
+        await Conversations(database).finish(turn, f"Because it {errand.kind}.", "cancelled", {})
+    await Conversations(database).finish(first, "Because.", "complete", {})
+    await branches.select(here, first.answer)
+    lines = await everything(database)
+    await Transfer(other).take_in("local", lines.encode())
+    assert await everything(other) == lines
+    messages = await Conversations(other).branch(here, 9)
+    assert [each.content for each in messages] == ["Why?", "Because."]
+    siblings = await Conversations(other).siblings(messages)
+    assert [len(siblings[each.uid]) for each in messages] == [2, 2]
 
 
 async def test_taken_in_again_it_adds_nothing(database: Database) -> None:
@@ -186,6 +212,100 @@ async def test_a_file_of_another_kind_is_refused(database: Database) -> None:
         await Transfer(database).take_in("local", b"hello")
 
 
+# In parts
+
+
+class BrokenOff(Database):
+    """A database whose disk takes so many writes and no more; what happens before each is in `before`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.left = 1_000_000
+        self.before: Callable[[], Awaitable[object]] | None = None
+
+    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        if not self.left:
+            raise StorageFull("Full.")
+        self.left -= 1
+        if self.before is not None:
+            await self.before()
+        return await super().write(change)
+
+
+@pytest.fixture
+async def breaking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BrokenOff]:
+    monkeypatch.setattr(archive, "PART_SIZE", 1)
+    async with BrokenOff(tmp_path / "breaking.db") as database:
+        yield database
+
+
+FORKED = replace(LONG, messages=(Q1, A1B, A1, Q2, message("q2b", A1B), A2))  # other branches between
+
+
+@pytest.mark.parametrize("whole", [LONG, FORKED])
+@pytest.mark.parametrize("writes", range(1, 5))
+async def test_what_was_broken_off_is_a_conversation_and_is_whole_when_taken_in_again(
+    breaking: BrokenOff, whole: Whole, writes: int
+) -> None:
+    breaking.left = writes
+    with pytest.raises(StorageFull):
+        await Transfer(breaking).take_in("local", file(whole))
+    begun = await stored(breaking)
+    assert begun.messages == whole.messages[:writes]
+    assert begun.branch == [each for each in whole.branch if each in begun.messages]
+    breaking.left = 1_000_000
+    await Transfer(breaking).take_in("local", file(whole))
+    assert await stored(breaking) == whole
+    assert await Transfer(breaking).take_in("local", file(whole)) == ImportReport(unchanged=1)
+    await breaking.write(lambda connection: connection.execute(WHOLE))
+
+
+async def test_others_write_between_the_parts_and_all_of_them_are_told_as_one(breaking: BrokenOff) -> None:
+    counts = []
+
+    async def count() -> None:
+        (found,) = await breaking.read(
+            lambda connection: connection.execute("SELECT count(*) FROM messages").fetchone()
+        )
+        counts.append(found)
+
+    breaking.before = count
+    assert await Transfer(breaking).take_in("local", file(LONG)) == ImportReport(imported=1, messages=5)
+    assert counts == [0, 1, 2, 3, 4]
+
+
+async def test_whatever_is_asked_between_the_parts_stays_the_active_branch(breaking: BrokenOff) -> None:
+    async def ask() -> None:
+        breaking.before = None
+        await Conversations(breaking).begin(Conversation("local", "s"), "mine", {}, {})
+
+    await Transfer(breaking).take_in("local", file(SHORT))
+    breaking.before = ask
+    assert (await Transfer(breaking).take_in("local", file(LONG))).messages == 3
+    assert [each.content for each in (await stored(breaking)).branch][:3] == [
+        *("Why is the sea salty?", "text", "mine")
+    ]
+
+
+async def test_a_conversation_that_is_deleted_between_its_parts_stays_deleted(breaking: BrokenOff) -> None:
+    async def delete() -> None:
+        if breaking.left == 1_000_000 - 3:
+            breaking.before = None
+            await History(breaking).remove(Conversation("local", "s"))
+
+    breaking.before = delete
+    report = await Transfer(breaking).take_in("local", file(LONG))
+    assert [(each.where, each.reason) for each in report.refusals] == [("s", "It was deleted while it was taken in.")]
+    assert await everything(breaking) == ""
+
+
+async def test_a_message_of_another_conversation_is_found_before_the_first_part_is_kept(breaking: BrokenOff) -> None:
+    await Transfer(breaking).take_in("local", file(replace(SHORT, messages=(Q1,), leaf="q1")))
+    stolen = replace(LONG, session_id="t", messages=(message("new"), Q1), leaf="new")
+    assert (await Transfer(breaking).take_in("local", file(stolen))).refused == 1
+    assert await breaking.read(lambda connection: archive.session_ids(connection, "local")) == ["s"]
+
+
 # Written out
 
 
@@ -223,8 +343,14 @@ async def test_what_is_deleted_while_all_are_written_out_is_left_out(database: D
 SESSIONS = st.sampled_from(["a", "b", "c"])
 
 
-async def there_and_back(conversations: list[Whole], folder: Path) -> None:
+async def there_and_back(conversations: list[Whole], folder: Path, size: int) -> None:
     content = file(*conversations)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive, "PART_SIZE", size)
+        await taken_in_twice(conversations, content, folder)
+
+
+async def taken_in_twice(conversations: list[Whole], content: bytes, folder: Path) -> None:
     databases = [Database(folder / name) for name in ("one.db", "two.db")]
     for database in databases:
         await database.start()
@@ -245,7 +371,7 @@ async def there_and_back(conversations: list[Whole], folder: Path) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(wholes(SESSIONS), max_size=3, unique_by=lambda each: each.session_id))
-def test_any_conversations_come_back_whole(conversations: list[Whole]) -> None:
+@given(st.lists(wholes(SESSIONS), max_size=3, unique_by=lambda each: each.session_id), st.sampled_from([1, 200, 10**6]))
+def test_any_conversations_come_back_whole_in_parts_of_any_size(conversations: list[Whole], size: int) -> None:
     with TemporaryDirectory() as folder:
-        asyncio.run(there_and_back(conversations, Path(folder)))
+        asyncio.run(there_and_back(conversations, Path(folder), size))

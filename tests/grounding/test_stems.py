@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralbridge.grounding.stems import akin, stem, undoubled
+from neuralbridge.grounding.stems import LONGEST, akin, stem, undoubled
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,13 @@ def test_other_words_have_other_stems(one: str, other: str) -> None:
 def test_a_stem_begins_its_word_and_leaves_enough_of_it(word: str) -> None:
     assert word.startswith(stem(word))
     assert len(stem(word)) >= min(3, len(word))
+
+
+@given(st.text(alphabet="as", min_size=0, max_size=60), st.sampled_from([1, 100, 100_000]))
+def test_what_is_no_word_is_its_own_stem_however_long(word: str, times: int) -> None:
+    long = word * times
+    assert long.startswith(stem(long))
+    assert len(long) <= LONGEST or stem(long) == long
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neuralbridge.errors import DocumentsUnavailable
-from neuralbridge.retrieval.embedder import Embedder
+from neuralbridge.retrieval.embedder import Embedder, check_inert
 
 pytestmark = pytest.mark.model
 FOLDER = Path(__file__).parents[2] / "models" / "all-minilm-l6-v2"
@@ -48,3 +48,49 @@ async def test_without_the_model_it_says_what_brings_it(tmp_path: Path) -> None:
     missing = Embedder(tmp_path / "none", lambda: False)
     with pytest.raises(DocumentsUnavailable, match="scripts/setup"):
         await missing.embed_query("x")
+
+
+# A folder that came from elsewhere
+
+MODULES = '[{"type": "sentence_transformers.models.Transformer"}]'
+PROGRAM = "open('touched', 'w').write('')"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model whose weights are nothing."""
+    folder = tmp_path / "model"
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"")
+    (folder / "modules.json").write_text(MODULES)
+    return folder
+
+
+def test_a_folder_of_numbers_and_text_is_read(folder: Path) -> None:
+    for name in ("README.md", "vocab.txt", "1_Pooling/config.json", ".gitattributes"):
+        (folder / name).write_text("")
+    check_inert(folder)
+    check_inert(FOLDER)
+
+
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "model.pt", "x.pkl", "modeling_x.py", "1_Pooling/pytorch_model.bin", "x.PY", "x"]
+)
+async def test_a_file_that_may_run_programs_is_refused_by_its_name(folder: Path, name: str) -> None:
+    (folder / name).write_text(PROGRAM)
+    with pytest.raises(DocumentsUnavailable, match=rf"^{folder}/{name}: may run programs when it is read; "):
+        await Embedder(folder, lambda: False).embed_query("x")
+
+
+@pytest.mark.parametrize("kind", ["os.system", "modeling_x.Model", "sentence_transformersx.Model"])
+async def test_a_module_that_is_not_the_librarys_is_refused(folder: Path, kind: str) -> None:
+    (folder / "modules.json").write_text(MODULES.replace("sentence_transformers.models.Transformer", kind))
+    with pytest.raises(DocumentsUnavailable, match=rf"modules\.json: '{kind}' is a program; expected "):
+        await Embedder(folder, lambda: False).embed_query("x")
+
+
+@pytest.mark.parametrize("text", ["", '{"type": 1}', "1", "[1]", '[{"name": "x"}]', "[{]"])
+def test_a_list_of_modules_that_is_none_is_refused(folder: Path, text: str) -> None:
+    (folder / "modules.json").write_text(text)
+    with pytest.raises(DocumentsUnavailable, match="not a list of modules"):
+        check_inert(folder)

@@ -52,7 +52,7 @@ def test_a_builder_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_CHARACTERS", 10)
     builder = ExtractBuilder("text")
     builder.paragraph("0123456789")
-    with pytest.raises(DocumentTooLarge, match="has more than 10 characters of text"):
+    with pytest.raises(DocumentTooLarge, match="has at least 12 characters of text; a document may have 10"):
         builder.paragraph("x")
 
 

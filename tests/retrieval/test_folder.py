@@ -115,13 +115,13 @@ async def test_add_change_rename_and_delete_are_followed(tmp_path: Path) -> None
         assert await followed(library, folder) == ["notes/a.md"]
         (watched / "a.md").write_text("# Apples\n\nApples are green, says Ana.")
         await followed(library, folder)
-        assert (await library.search("Ana", 5)).results[0].passage.text.endswith("says Ana.")
+        assert (await library.search("Ana", 5, "local")).results[0].passage.text.endswith("says Ana.")
         (watched / "deep").mkdir()
         (watched / "a.md").rename(watched / "deep" / "b.md")
         assert await followed(library, folder) == ["notes/deep/b.md"]
         (watched / "deep" / "b.md").unlink()
         assert await followed(library, folder) == []
-        assert (await library.search("Ana", 5)).results == []
+        assert (await library.search("Ana", 5, "local")).results == []
 
 
 async def test_only_what_changed_is_embedded(tmp_path: Path) -> None:

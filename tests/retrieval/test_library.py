@@ -88,9 +88,9 @@ async def test_neighbours_are_put_together_as_they_stand(tmp_path: Path) -> None
     text = "\n\n".join(f"# Part {n}\n\n" + "apples and pears " * 60 for n in range(3))
     async with library_in(tmp_path / "data") as library:
         document = await put(library, "long.md", text)
-        results = (await library.search("apples pears", 10)).results
-        whole = (await library.documents.get("local", document))[1]
-        assert len(results) < (await library.documents.get("local", document))[0].passages
+        results = (await library.search("apples pears", 10, "local")).results
+        whole = (await library.documents.part("local", document))[1].text.decode()
+        assert len(results) < (await library.documents.get("local", document)).passages
         assert all(whole[hit.passage.start : hit.passage.end] == hit.passage.text for hit in results)
 
 
@@ -111,15 +111,17 @@ async def test_nobody_finds_what_is_somebody_elses(tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             await library.documents.get("local", document)
         with pytest.raises(NotFound):
-            await library.remove(document)
+            await library.documents.part("local", document, 0, 9)
+        with pytest.raises(NotFound):
+            await library.remove(document, "local")
 
 
 async def test_a_renamed_document_is_found_by_its_new_name_alone(tmp_path: Path) -> None:
     async with library_in(tmp_path / "data") as library:
         document = await put(library, "first.txt", "Nothing of note.")
         await library.documents.edit("local", document, "second.txt", None)
-        assert (await library.search("second", 5)).matches.share
-        assert not (await library.search("first", 5)).matches.share
+        assert (await library.search("second", 5, "local")).matches.share
+        assert not (await library.search("first", 5, "local")).matches.share
     assert troubles(tmp_path / "data") == []
 
 
@@ -198,7 +200,7 @@ async def test_a_document_that_goes_while_it_comes_leaves_nothing_in_the_index(
 
         async def add_while_it_goes(vectors: Vectors, ids: Ids, rows: Matrix) -> None:
             (document,) = await library.documents.listed("local", 10)
-            removing.append(asyncio.create_task(library.remove(document.uid)))
+            removing.append(asyncio.create_task(library.remove(document.uid, "local")))
             await asyncio.wait(removing, timeout=0.2)  # as far as the removal gets
             await add(vectors, ids, rows)
 

@@ -125,7 +125,7 @@ def test_what_is_no_file_is_refused_and_never_waited_for(reader: Reader, file: P
     ):
         with pytest.raises(DocumentRefused) as refusal:
             reader.read(path, "My file")
-        assert str(refusal.value) == f"My file {why}."
+        assert (str(refusal.value), refusal.value.reason) == (f"My file {why}.", "unreadable")
 
 
 def test_a_file_may_have_any_name(reader: Reader, tmp_path: Path) -> None:
@@ -142,27 +142,31 @@ def test_a_file_beyond_the_limit_is_refused_as_soon_as_it_is_passed(reader: Read
     start = time.monotonic()
     with pytest.raises(
         DocumentTooLarge, match=r"^a\.txt has more than 52,428,800 bytes, the most a document may have\.$"
-    ):
+    ) as refusal:
         reader.read(path, "a.txt")
+    assert refusal.value.reason == "too_large"
     assert time.monotonic() - start < 3
 
 
 def test_refusals_cross_as_what_they_are(reader: Reader, file: Path) -> None:
-    for content, refusal, says in (
-        (b"", DocumentRefused, "a\ufffdb.txt is empty."),
-        (b"\x7fELF" + bytes(9), UnknownFormat, "a\ufffdb.txt is a program."),
+    for content, refusal, reason, says in (
+        (b"", DocumentRefused, "empty", "a\ufffdb.txt is empty."),
+        (b"\x7fELF" + bytes(9), UnknownFormat, "unknown_format", "a\ufffdb.txt is a program."),
     ):
         file.write_bytes(content)
         with pytest.raises(refusal) as caught:
             reader.read(file, "a\nb.txt")
-        assert type(caught.value) is refusal and str(caught.value) == says
+        assert (type(caught.value), caught.value.reason, str(caught.value)) == (refusal, reason, says)
 
 
 def test_too_many_passages(file: Path) -> None:
     small = new_reader(passages=3)
     file.write_text(SENTENCE * 100)
-    with pytest.raises(DocumentTooLarge, match=r"^a\.txt makes about \d+ passages; a document may have 3\.$"):
+    with pytest.raises(
+        DocumentTooLarge, match=r"^a\.txt makes about \d+ passages; a document may have 3\.$"
+    ) as refusal:
         small.read(file, "a.txt")
+    assert refusal.value.reason == "too_many_passages"
     small.close()
 
 
@@ -172,8 +176,9 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(file: Path,
     slow = tmp_path / "slow"
     slow.write_text(SENTENCE * 200_000)
     start = time.monotonic()
-    with pytest.raises(DocumentRefused, match=r"^slow\.txt took more than 1\.5 s to be read\.$"):
+    with pytest.raises(DocumentRefused, match=r"^slow\.txt took more than 1\.5 s to be read\.$") as refusal:
         hasty.read(slow, "slow.txt")
+    assert refusal.value.reason == "too_slow"
     assert time.monotonic() - start < 3
     assert hasty.read(file, "a.txt").text
     hasty.close()
@@ -183,8 +188,9 @@ def test_a_file_that_needs_too_much_memory_is_given_up_and_the_next_is_read(file
     poor = new_reader(memory=64 * MEGABYTE)
     large = tmp_path / "large"
     large.write_text("x" * 45 * MEGABYTE)
-    with pytest.raises(DocumentRefused, match=r"^a\.txt needs more than 64 MB of memory to be read\.$"):
+    with pytest.raises(DocumentRefused, match=r"^a\.txt needs more than 64 MB of memory to be read\.$") as refusal:
         poor.read(large, "a.txt")
+    assert refusal.value.reason == "too_much_memory"
     assert poor.read(file, "a.txt").text
     poor.close()
 
@@ -209,8 +215,9 @@ def test_a_file_that_ends_the_child_is_refused_and_the_next_is_read(file: Path, 
     slow = tmp_path / "slow"
     slow.write_text(SENTENCE * 200_000)
     threading.Timer(0.5, os.kill, (child_of(reader), signal.SIGSEGV)).start()
-    with pytest.raises(DocumentRefused, match=r"^slow\.txt ended the program that reads documents\.$"):
+    with pytest.raises(DocumentRefused, match=r"^slow\.txt ended the program that reads documents\.$") as refusal:
         reader.read(slow, "slow.txt")
+    assert refusal.value.reason == "unreadable"
     assert reader.read(file, "a.txt").text
     reader.close()
 

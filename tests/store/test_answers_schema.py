@@ -47,7 +47,7 @@ async def test_an_older_database_begins_with_an_empty_cache(old: Path) -> None:
     database = Database(old)
     await database.start()
     answers = CachedAnswers(database, 10, 1)
-    held, (entry, generation) = await answers.held(), await answers.find(b"", "")
+    held, (entry, generation) = await answers.held("local"), await answers.find(b"", "")
     await database.stop()
     assert (held, entry, generation) == (Held(0, 0, 0, None, None), None, 0)
 

@@ -8,10 +8,13 @@ import pytest
 
 from neuralbridge.database import Database
 from neuralbridge.store.cached_answers import CachedAnswers, Entry, Held, NewEntry, forget
+from neuralbridge.store.conversations import Conversation, Conversations
+from neuralbridge.store.feedback import Feedback
 
 SCOPE = b"scope"
 LONG_AGO = "2020-01-01T00:00:00.000Z"
 PUT = NewEntry(
+    owner="ana",
     scope=SCOPE,
     question="why",
     asked="Why?",
@@ -135,7 +138,7 @@ async def test_being_given_again_makes_an_answer_the_most_recently_used(database
 async def test_the_newest_answer_is_kept_where_only_one_may_be(database: Database) -> None:
     answers = CachedAnswers(database, limit=1, hours=1)
     await put_all(answers, "a", "b", "c")
-    assert (await kept(answers, "a", "b", "c"), (await answers.held()).entries) == (["c"], 1)
+    assert (await kept(answers, "a", "b", "c"), (await answers.held("ana")).entries) == (["c"], 1)
 
 
 async def test_an_answer_that_has_had_its_time_is_not_found(answers: CachedAnswers, database: Database) -> None:
@@ -280,18 +283,27 @@ async def test_the_answer_of_a_message_is_forgotten_and_no_other(
     answers: CachedAnswers, database: Database, message: str, kept_then: list[str]
 ) -> None:
     await put_all(answers, "a")
-    await database.write(lambda connection: forget(connection, message))
+    await database.write(lambda connection: forget(connection, "ana", message))
     assert await kept(answers, "a") == kept_then
+
+
+async def test_another_owners_answer_in_the_same_words_stays(answers: CachedAnswers, database: Database) -> None:
+    await put_all(answers, "a")
+    conversations = Conversations(database)
+    turn = await conversations.begin(Conversation("ben", "s"), PUT.asked, {}, {})
+    await conversations.finish(turn, PUT.answer, "complete", {})
+    await Feedback(database).put("ben", turn.answer, -1, "")
+    assert await kept(answers, "a") == ["a"]
 
 
 async def test_everything_is_forgotten_and_counted(answers: CachedAnswers, database: Database) -> None:
     await put_all(answers, "a", "b", "c")
-    assert [await answers.clear(), await answers.clear()] == [3, 0]
+    assert [await answers.clear("ana"), await answers.clear("ana")] == [3, 0]
     assert await count(database, "cached_documents") == 0
 
 
 async def test_what_is_held_is_told(answers: CachedAnswers, database: Database) -> None:
-    assert await answers.held() == Held(0, 0, 0, None, None)
+    assert await answers.held("ana") == Held(0, 0, 0, None, None)
     await answers.put(replace(PUT, question="a", answer="é" * 3))
     await answers.put(replace(PUT, question="b", answer="x" * 4))
     await execute(database, "UPDATE cached_answers SET created_at = ? WHERE question = 'a'", LONG_AGO)
@@ -299,7 +311,7 @@ async def test_what_is_held_is_told(answers: CachedAnswers, database: Database) 
     assert entry is not None
     await answers.used(entry.id, 0)
     await answers.used(entry.id, 0)
-    assert await answers.held() == Held(2, 7, 2, LONG_AGO, entry.created_at)
+    assert await answers.held("ana") == Held(2, 7, 2, LONG_AGO, entry.created_at)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,31 @@ async def test_a_page_is_the_newest_messages_before_a_place_oldest_first(
     assert page == [messages[place] for place in expected]
 
 
+@pytest.mark.parametrize(
+    ("size", "before", "expected"),
+    [
+        (0, None, [5]),
+        (1_415, None, [5]),
+        (1_416, None, [4, 5]),
+        (1_827, None, [4, 5]),
+        (1_828, None, [3, 4, 5]),
+        (100_000, None, [0, 1, 2, 3, 4, 5]),
+        (0, 5, [4]),
+        (0, 1, [0]),
+        (0, 0, []),
+    ],
+)
+async def test_a_page_has_so_many_bytes_or_one_message(
+    conversations: Conversations, size: int, before: int | None, expected: list[int]
+) -> None:
+    for _ in range(3):
+        turn = await conversations.begin(HERE, "é" * 500, {}, {})
+        await conversations.finish(turn, "a", "complete", {"n": "x" * 400})
+    messages = await conversations.branch(HERE, ALL)
+    page = await conversations.branch(HERE, ALL, None if before is None else messages[before].uid, size)
+    assert page == [messages[place] for place in expected]
+
+
 @pytest.mark.parametrize("before", ["", "unknown", "' OR 1=1 --", "\0", "💥" * 1000])
 async def test_nothing_precedes_an_unknown_message(conversations: Conversations, before: str) -> None:
     await said(conversations, HERE, 1)

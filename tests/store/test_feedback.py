@@ -143,7 +143,7 @@ async def kept_after(database: Database, owner: str, *ratings: int) -> list[str]
     answers = CachedAnswers(database, 10, 1)
     turns = [await said(database, question) for question in ("rated", "other")]
     for question, turn in zip(("rated", "other"), turns, strict=True):
-        await answers.put(NewEntry(b"", question, question, turn.answer, "", {}, [], None, 0, frozenset()))
+        await answers.put(NewEntry("local", b"", question, question, turn.answer, "", {}, [], None, 0, frozenset()))
     for rating in ratings:
         with suppress(NotFound):
             await Feedback(database).put(owner, turns[0].answer, rating, "")

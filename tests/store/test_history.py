@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,8 @@ from neuralbridge.store.conversations import Conversation, Conversations, Turn
 from neuralbridge.store.feedback import Feedback, rated
 from neuralbridge.store.history import LONGEST_TITLE, Counts, History, match_of, shortened, unmarked
 
+THOUSANDS = 5_000
+FEW_SECONDS = 0.02  # of computing; it takes about 0.002
 WHOLE = "INSERT INTO messages_text (messages_text, rank) VALUES ('integrity-check', 1)"
 
 
@@ -236,6 +239,16 @@ async def test_a_search_looks_at_so_many_messages_at_most(
     assert await sessions(history, "salty") == found
 
 
+async def test_what_others_said_later_hides_nothing(
+    database: Database, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_history, "LOOKED", 1)
+    await said(database, "mine", "the mortgage")
+    for number in range(3):
+        await said(database, f"theirs {number}", "mortgage", owner="ben")
+    assert await sessions(history, "mortgage") == ["mine"]
+
+
 async def test_a_database_that_cannot_be_read_says_so(database: Database, history: History) -> None:
     assert await history.readable()
     await database.write(lambda connection: connection.execute("ALTER TABLE conversations RENAME TO gone"))
@@ -269,7 +282,7 @@ async def test_a_deleted_conversation_takes_everything_of_it_along_and_nothing_e
     answers = CachedAnswers(database, 10, 1)
     for turn in (gone, kept):
         await Feedback(database).put("local", turn.answer, 1, "")
-        await answers.put(NewEntry(b"", turn.question, "", turn.answer, "", {}, [], None, 0, frozenset()))
+        await answers.put(NewEntry("local", b"", turn.question, "", turn.answer, "", {}, [], None, 0, frozenset()))
     await history.remove(Conversation("local", "gone"))
     assert (await sessions(history), await sessions(history, "salty")) == (["kept"], ["kept"])
     assert await history.counts("local") == Counts(1, 2)
@@ -361,3 +374,35 @@ async def play(folder: Path, story: list[tuple[str, ...]]) -> None:
 def test_full_text_is_that_of_the_messages_after_any_story(story: list[tuple[str, ...]]) -> None:
     with TemporaryDirectory() as folder:
         asyncio.run(play(Path(folder), story))
+
+
+async def test_a_hundred_of_thousands_are_listed_in_a_few_milliseconds(database: Database, history: History) -> None:
+    def fill(connection: sqlite3.Connection) -> None:
+        for number in range(THOUSANDS):
+            connection.execute(
+                """
+                INSERT INTO conversations (id, owner, session_id, pinned, created_at, updated_at)
+                VALUES (?, 'local', ?, ?, 'x', ?)
+                """,
+                (number + 1, f"s{number}", number % 50 == 0, f"{number * 7919 % THOUSANDS:05}"),
+            )
+            for depth in range(1, 9):
+                id = number * 8 + depth
+                connection.execute(
+                    """
+                    INSERT INTO messages
+                        (id, uid, conversation, parent, depth, role, content, status, metadata, created_at)
+                    VALUES (?, ?, ?, ?, ?, 'user', ?, 'complete', '{}', 'x')
+                    """,
+                    (id, str(id), number + 1, id - 1 if depth > 1 else None, depth, "word " * 100),
+                )
+            connection.execute("UPDATE conversations SET leaf = ? WHERE id = ?", (number * 8 + 8, number + 1))
+
+    await database.write(fill)
+    times = []
+    for offset in (0, 100, THOUSANDS - 100) * 3:
+        begun = time.process_time()
+        page = await history.listed("local", 100, offset)
+        times.append(time.process_time() - begun)
+        assert (len(page.conversations), page.total) == (100, THOUSANDS)
+    assert min(times) < FEW_SECONDS

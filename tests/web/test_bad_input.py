@@ -103,6 +103,15 @@ async def test_a_wrong_parameter_is_named_with_its_range(served: Served, asked: 
         await nothing_happened(client)
 
 
+@BOTH
+async def test_metadata_over_their_limit_are_refused_with_their_size(served: Served, asked: str, refused: str) -> None:
+    async with connected(served, TOPIC) as client:
+        metadata = {"a": "x" * 65_536}
+        said = await refusal(client, asked, {"query": "hi", "metadata": metadata}, "invalid_params")
+        assert said["message"] == "metadata has 65,545 bytes as JSON; at most 65,536 are allowed."
+        await nothing_happened(client)
+
+
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999"])
 async def test_a_number_that_json_does_not_have_is_no_frame(served: Served, value: str) -> None:
     async with connected(served, TOPIC) as client:

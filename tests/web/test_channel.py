@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from neuralbridge.web import channel
 from tests.conftest import Serve, Served
 from tests.fakes import FakeRunner
 from tests.phoenix_client import Frame
@@ -31,6 +32,7 @@ METADATA = {
     "citations": list,
     "confidence": dict,
     "cache": type(None),
+    "thoughts": str,
 }
 
 
@@ -223,6 +225,22 @@ async def test_history_is_read_in_pages_from_the_end(served: Served) -> None:
             before = page[0]["id"]
         total = (await client.history({"limit": 1}))["total_messages"]
     assert (pages, total) == ([ids[:2], ids[2:5], ids[5:]], 8)
+
+
+async def test_a_part_of_the_history_is_so_large_and_nothing_is_left_out(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "HISTORY_BYTES", 1)
+    async with connected(served, TOPIC) as client:
+        for number in range(2):
+            await client.push(TOPIC, "query", {"query": str(number)})
+            await client.expect("response")
+        told, before = [], None
+        while page := (await client.history({"limit": 500, "before": before}))["messages"]:
+            told.insert(0, [message["content"] for message in page])
+            before = page[0]["id"]
+        assert (await client.history())["total_messages"] == 4
+    assert told == [["0"], ["You asked: 0"], ["1"], ["You asked: 1"]]
 
 
 async def test_without_a_limit_history_is_the_last_50_messages(served: Served) -> None:

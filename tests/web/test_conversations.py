@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from errno import ENOSPC
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,10 +19,45 @@ from neuralbridge.web import conversations
 from neuralbridge.web.keys import SERVICES
 from tests.conftest import Serve, Served
 from tests.fakes import FakeRunner
+from tests.web.raw import RawSocket
+from tests.web.test_sign_in import AUTH, status, token_of, visit
 from tests.web.wire import TOPIC, connected, mid_answer
 
 STORY = "It was a dark and stormy night, and the wind was howling in the trees. " * 3
 PATH = "/api/conversations"
+AT = "2024-05-31T12:00:00.000Z"
+BRANCHED = json.dumps(
+    {
+        "type": "conversation",
+        "version": 1,
+        "session_id": "s",
+        "title": None,
+        "pinned": False,
+        "created_at": AT,
+        "updated_at": AT,
+        "leaf": "a1",
+        "messages": [
+            {
+                "id": id,
+                "parent": parent,
+                "role": "user" if id.startswith("q") else "assistant",
+                "content": content,
+                "status": status,
+                "metadata": {"n": id},
+                "created_at": AT,
+                "context": [],
+            }
+            for id, parent, content, status in (
+                ("q1", None, "Sea?", "complete"),
+                ("a1", "q1", "Salt.", "complete"),
+                ("a1b", "q1", "Sal", "cancelled"),
+                ("q2", "a1b", "Salt?", "complete"),
+                ("a2", "q2", "Yes.", "complete"),
+                ("q1b", None, "See?", "complete"),
+            )
+        ],
+    }
+)
 CHATGPT = Path(__file__).parents[1] / "data" / "chatgpt.json"
 STRANGE = ["a b", "a/b", "a%2Fb", "%", "?#&=", "Olhão 💥", "ç" * 255, "\n", "{session_id}"]
 
@@ -149,6 +186,12 @@ async def test_the_history_comes_in_pages_as_on_the_channel(served: Served) -> N
     assert (earlier["total_messages"], earlier["before"]) == (6, page["messages"][0]["id"])
 
 
+async def test_half_a_character_in_metadata_does_not_hide_the_history(served: Served) -> None:
+    await call(served, "POST", "/import", data=BRANCHED.replace('{"n": "a1"}', '{"n": "\\ud800"}').encode())
+    status, page = await call(served, "GET", "/s/history")
+    assert (status, page["messages"][1]["metadata"]["n"]) == (200, "\ud800")
+
+
 @pytest.mark.parametrize(
     ("query", "param"), [("limit=0", "limit"), ("limit=501", "limit"), ("before=" + "x" * 65, "before")]
 )
@@ -269,6 +312,22 @@ async def test_all_are_written_out_and_come_back_elsewhere(serve: Serve, served:
     assert (await call(served, "GET", "/a/history"))[1]["total_messages"] == 6
 
 
+async def test_a_deleted_conversation_comes_back_with_all_its_branches(served: Served) -> None:
+    await call(served, "POST", "/import", data=BRANCHED.encode())
+    await ask(served, "And rain?")
+    await call(served, "PATCH", "/s", json={"title": "Of water", "pinned": True})
+    paths = ("/s", "/s/history", "/s/export", "/s/export?format=markdown")
+    before = [await call(served, "GET", path) for path in paths]
+    kept = json.loads(before[2][1])
+    assert len({each["parent"] for each in kept["messages"]}) < len(kept["messages"]), "it has no branches"
+    await call(served, "DELETE", "/s")
+    await call(served, "POST", "/import", data=before[2][1].encode())
+    assert [await call(served, "GET", path) for path in paths] == before
+    await ask(served, "And snow?")
+    messages = (await call(served, "GET", "/s/history"))[1]["messages"]
+    assert [each["content"] for each in messages if each["role"] == "user"] == ["Sea?", "And rain?", "And snow?"]
+
+
 async def test_all_can_be_read_too(served: Served) -> None:
     for session in "ab":
         await ask(served, f"question {session}", session)
@@ -326,7 +385,7 @@ async def test_a_file_may_be_so_long(served: Served, monkeypatch: pytest.MonkeyP
     assert (await refused(served, "POST", "/import", data=body(1001)))[:2] == (413, "document_too_large")
 
 
-async def test_one_file_at_a_time(served: Served) -> None:
+async def test_one_file_at_a_time_of_each_user(served: Served) -> None:
     begun = asyncio.Event()
 
     async def slowly() -> Any:
@@ -335,12 +394,102 @@ async def test_one_file_at_a_time(served: Served) -> None:
         yield b"]"
 
     first = asyncio.create_task(call(served, "POST", "/import", data=slowly()))
-    while not served.server.app[conversations.IMPORTING].locked():
+    while not served.server.app[conversations.COMING]:
         await call(served, "GET")
     status, code, details = await refused(served, "POST", "/import", data=b"[]")
     begun.set()
     assert (status, code, details["retry_after_ms"] > 0) == (429, "server_busy", True)
     assert (await first)[0] == 200
+
+
+async def test_a_file_that_comes_slowly_holds_up_nobody_elses(serve: Serve) -> None:
+    served, begun = await serve(auth=AUTH), asyncio.Event()
+
+    async def slowly() -> Any:
+        yield b"["
+        await begun.wait()
+        yield b"]"
+
+    async with visit(served, token_of(served, "ben")) as ben, visit(served, token_of(served, "ana")) as ana:
+        first = asyncio.create_task(status(ben, "POST", f"{PATH}/import", data=slowly()))
+        while not served.server.app[conversations.COMING]:
+            await status(ana, "GET", PATH)
+        assert await status(ana, "POST", f"{PATH}/import", data=BRANCHED.encode()) == 200
+        assert not first.done()
+        begun.set()
+        assert await first == 200
+
+
+async def test_whole_files_are_taken_in_one_after_the_other(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = await serve(auth=AUTH)
+    transfer, going, most = served.server.app[SERVICES].transfer, 0, 0
+    take_in = transfer.take_in
+
+    async def counted(*given: Any) -> Any:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        await asyncio.sleep(0.05)
+        told = await take_in(*given)
+        going -= 1
+        return told
+
+    monkeypatch.setattr(transfer, "take_in", counted)
+
+    async def send(user: str) -> int:
+        async with visit(served, token_of(served, user)) as http:
+            return await status(http, "POST", f"{PATH}/import", data=b"[]")
+
+    assert await asyncio.gather(*(send(user) for user in ("ana", "ben", "eve"))) == [200, 200, 200]
+    assert most == 1
+    assert not served.server.app[conversations.COMING]
+
+
+@pytest.mark.parametrize("memory", [10, 1_000_000])
+async def test_nothing_of_a_file_stays_beside_the_conversations(
+    served: Served, monkeypatch: pytest.MonkeyPatch, memory: int
+) -> None:
+    monkeypatch.setattr(conversations, "IMPORT_MEMORY_BYTES", memory)
+    assert (await call(served, "POST", "/import", data=BRANCHED.encode()))[1]["imported"] == 1
+    assert [*served.server.app[SERVICES].library.ingestion.uploads.iterdir()] == []
+
+
+async def test_a_full_disk_is_told_to_whoever_imports(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(ENOSPC, "No space left on device")
+
+        def close(self) -> None:
+            raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(conversations, "SpooledTemporaryFile", lambda *_, **__: Full())
+    assert (await refused(served, "POST", "/import", data=b"[]"))[:2] == (503, "storage_full")
+    monkeypatch.undo()
+    assert (await call(served, "POST", "/import", data=b"[]"))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/export", "/s/export"])
+async def test_one_export_of_a_user_at_a_time_until_it_is_read_no_longer(
+    served: Served, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(conversations, "EXPORT_SECONDS", 0.3)
+    large = json.loads(BRANCHED)
+    for message in large["messages"]:
+        message["content"] = "x" * 900_000
+    await call(served, "POST", "/import", data=BytesIO(json.dumps(large).encode()))
+    exporting = served.server.app[conversations.EXPORTING]
+    target = f"/api/conversations{path}"
+    async with RawSocket(served.url, target, headers={"Upgrade": None, "Connection": None}, window=1024):
+        while not exporting:
+            await call(served, "GET")
+        status, code, details = await refused(served, "GET", "/export")
+        assert (status, code, details["retry_after_ms"] > 0) == (429, "server_busy", True)
+        async with asyncio.timeout(5):
+            while exporting:
+                await call(served, "GET")
+    async with aiohttp.ClientSession(base_url=served.url) as http, http.get(target) as reply:
+        assert len(await reply.read()) > 6 * 900_000
+    assert not exporting
 
 
 async def test_an_export_that_fails_half_way_is_cut_off(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,8 +504,8 @@ async def test_an_export_that_fails_half_way_is_cut_off(served: Served, monkeypa
             await reply.read()
 
 
-async def test_a_file_that_does_not_come_makes_room_for_others(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversations, "UPLOAD_SECONDS", 0.2)
+async def test_a_file_that_does_not_come_makes_room_for_others(serve: Serve) -> None:
+    served = await serve(limits={"body_idle_seconds": 0.2})
     ended = asyncio.Event()
 
     async def never() -> AsyncIterator[bytes]:
@@ -365,7 +514,7 @@ async def test_a_file_that_does_not_come_makes_room_for_others(served: Served, m
 
     status, code, _ = await refused(served, "POST", "/import", data=never())
     ended.set()
-    assert (status, code) == (400, "invalid_params")
+    assert (status, code) == (408, "body_too_slow")
     assert (await call(served, "POST", "/import", data=b"[]"))[0] == 200
 
 

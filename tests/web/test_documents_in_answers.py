@@ -125,6 +125,12 @@ async def test_strict_answers_in_portuguese_when_asked_so(served: Served) -> Non
     assert events[-1][1]["response"].startswith("Os seus documentos não respondem a isto.")
 
 
+async def test_strict_without_a_document_says_that_there_is_none(served: Served) -> None:
+    async with asking(served) as client:
+        events = await ask(client, "Who painted the Mona Lisa?", retrieval="strict")
+    assert events[-1][1]["response"] == "You have no documents yet that an answer could rest on."
+
+
 async def test_strict_without_documents_set_up_says_what_is_missing(serve: Serve) -> None:
     served = await serve(open_embedder=Embedder, documents={"embedder": "models/none"})
     async with served.client() as client:
@@ -172,3 +178,32 @@ async def test_a_document_cannot_speak_the_templates_words(serve: Serve, words: 
     assert metadata["sources"]
     # A token is a byte in the fake vocabulary: were the words control tokens, the prompt would be shorter.
     assert metadata["tokens"]["prompt"] > plain + len(metadata["sources"][0]["text"].encode())
+
+
+async def test_an_answer_from_documents_goes_on_with_its_passages_and_is_checked_whole(serve: Serve) -> None:
+    async with asking(await serve(runner=FakeRunner(reply=lambda _: PUMP)), pump=PUMP, boat=BOAT) as client:
+        cut = await ask(client, "How long is the warranty of the XK-204 pump?")
+        await client.push(TOPIC, "continue", {"message_id": dict(cut)["stream_start"]["message_id"]})
+        events = [(frame[3], frame[4]) for frame in await client.until("stream_complete")]
+    told, before = events[-1][1], cut[-1][1]["metadata"]
+    assert names(events)[:3] == ["stream_start", "sources", "stream_token"]
+    assert (told["response"], told["metadata"]["sources"]) == (PUMP, before["sources"])
+    assert told["metadata"]["confidence"]["reasons"][1] == before["confidence"]["reasons"][1]  # how well they fit
+    (citation,) = told["metadata"]["citations"]
+    assert (citation["sentence"], citation["verdict"]) == ([0, len(PUMP)], "supported")
+    assert told["metadata"]["tokens"]["prompt"] == before["tokens"]["prompt"] + len(cut[-1][1]["response"])
+
+
+async def test_made_again_without_documents_an_answer_has_none_and_with_them_it_has(serve: Serve) -> None:
+    async with asking(await serve(runner=FakeRunner(reply=lambda _: PUMP)), pump=PUMP, boat=BOAT) as client:
+        first = await ask(client, "How long is the warranty of the XK-204 pump?", retrieval="off")
+        message = dict(first)["stream_start"]["message_id"]
+        used = []
+        for retrieval in ("auto", "off"):
+            await client.push(TOPIC, "regenerate", {"message_id": message, "retrieval": retrieval})
+            used.append((await client.until("stream_complete"))[-1][4]["metadata"]["rag_context_used"])
+        await client.push(TOPIC, "regenerate", {"message_id": message, "retrieval": "strict"})
+        await client.until("stream_complete")
+        again = (await ask(client, "The XK-204 pump: what is its warranty?"))[-1][1]["metadata"]
+    assert (first[-1][1]["metadata"]["rag_context_used"], used) == (0, [1, 0])
+    assert (again["rag_context_used"], [source["n"] for source in again["sources"]]) == (1, [1])  # said once

@@ -133,6 +133,8 @@ async def test_listed_origins_may_connect(serve: Serve, allowed: str, origin: st
         ("http://localhost.evil.com", 403),
         ("http://127.0.0.1.evil.com", 403),
         ("http://localhost@evil.com", 403),
+        ("http://[::1].evil.com", 403),
+        ("http://evil.com[::1]", 403),
         ("http://localhost:99999", 403),
         ("file://localhost", 403),
         ("localhost", 403),
@@ -150,9 +152,18 @@ async def test_a_refusal_for_the_origin_is_empty(served: Served, headers: dict[s
         assert (raw.status, raw.body) == (403, b"")
 
 
-@pytest.mark.parametrize("host", ["evil.com", "localhost.evil.com", "127.0.0.1.evil.com", "127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.com", "localhost.evil.com", "127.0.0.1.evil.com", "127.0.0.1:1", "[::1].evil.com"),
+        *("{ours}#.evil.com", "{ours}?.evil.com", "{ours}/.evil.com", "{ours}%.evil.com", "evil.com@{ours}"),
+        *("[::1%evil.com]:{port}", "{ours}\\.evil.com", "{ours}:1", "127.0.0.1 :{port}"),
+    ],
+)
 async def test_a_foreign_host_name_opens_nothing(served: Served, host: str) -> None:
-    async with RawSocket(served.url, headers={"Host": host}) as raw:
+    ours = served.url.removeprefix("http://")
+    named = host.format(ours=ours, port=ours.partition(":")[2])
+    async with RawSocket(served.url, headers={"Host": named}) as raw:
         assert raw.status == 421
 
 

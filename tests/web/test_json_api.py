@@ -1,11 +1,14 @@
 """What all JSON over HTTP has in common: bodies that cannot be read are refused by name, and nobody stores answers."""
 
 import json
+import threading
+from typing import Any
 
 import aiohttp
 import pytest
 
-from neuralbridge.web.json_api import JSON_BYTES
+from neuralbridge.web import json_api
+from neuralbridge.web.json_api import JSON_BYTES, from_json
 from tests.conftest import Served
 
 JSON = "application/json"
@@ -38,6 +41,26 @@ async def send(served: Served, body: bytes, **headers: str) -> tuple[int, str, s
 async def test_what_is_not_json_is_refused(served: Served, body: bytes) -> None:
     status, code, message = await send(served, body)
     assert (status, code, "not JSON" in message) == (400, "invalid_params", True)
+
+
+async def test_a_large_body_is_not_parsed_where_others_wait(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def parsed(*given: Any) -> object:
+        threads.append(threading.current_thread())
+        return from_json(*given)
+
+    monkeypatch.setattr(json_api, "from_json", parsed)
+    body = {"source_document": "m", "content": "a, [b]\n" * 40_000}
+    async with aiohttp.ClientSession(base_url=served.url) as http:
+        async with http.post("/api/knowledge/ingest", json=body) as response:
+            assert response.status in (201, 413), "a long text is one value"
+        async with http.post("/api/knowledge/ingest", json={**body, "zzz": [[]] * 100_000}) as response:
+            told = await response.json()
+    assert (response.status, told["error"]) == (400, "invalid_params")
+    assert told["message"] == "The body has more than 100,000 commas and brackets outside its strings."
+    assert threading.main_thread() not in threads
+    assert len(threads) == 2
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "text/json", "x"])

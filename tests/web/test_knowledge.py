@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import Serve, Served
+from tests.retrieval.readers.shelf import pdf, zipped
 
 API = "/api/knowledge"
 PUMP = "The warranty of the XK-204 pump lasts 27 months.\n\nAsk Ana Souza about spare parts."
@@ -85,6 +86,12 @@ async def test_files_get_a_job_each(http: aiohttp.ClientSession, tmp_path: Path)
     assert [*(tmp_path / "data" / "uploads").iterdir()] == []
 
 
+@pytest.mark.parametrize("modified", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-14:00", "+275760-09-13", "x"])
+async def test_a_date_outside_of_time_is_named(http: aiohttp.ClientSession, modified: str) -> None:
+    async with http.post(f"{API}/ingest", data=form(("a.txt", b"Apples."), modified=modified)) as response:
+        assert (response.status, modified in (await response.json())["message"]) == (400, True)
+
+
 async def test_a_document_is_renamed_pinned_and_removed(http: aiohttp.ClientSession) -> None:
     id = (await put(http))["document_id"]
     async with http.patch(f"{API}/documents/{id}", json={"source_document": "engine.md", "pinned": True}) as response:
@@ -127,6 +134,9 @@ async def test_explain_says_where_the_expected_passage_was_lost(http: aiohttp.Cl
 
 
 NO_FILE = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\nhere\r\n--b--\r\n'
+TEXT = {"content": "The sea.", "source_document": "sea.txt"}
+DEEP = {"x": json.loads("[" * 300 + "]" * 300)}  # deeper than what could be told again
+LONG = {"a": "x" * (16_385 - len('{"a": ""}'))}
 WRONG: list[tuple[str, str, dict[str, Any], int, str, str]] = [
     ("post", "ingest", {"json": {"source_document": "a"}}, 400, "invalid_params", "content"),
     ("post", "ingest", {"json": {"content": " ", "source_document": "a"}}, 400, "invalid_params", "content"),
@@ -171,6 +181,15 @@ WRONG: list[tuple[str, str, dict[str, Any], int, str, str]] = [
     ("delete", "documents/nothing", {}, 404, "not_found", "nothing"),
     ("patch", "documents/nothing", {"json": {"pinned": True}}, 404, "not_found", "nothing"),
     ("post", "explain", {"json": {"query": "x"}}, 400, "invalid_params", "expect"),
+    ("post", "ingest", {"json": {**TEXT, "metadata": DEEP}}, 400, "invalid_params", "metadata"),
+    (
+        "post",
+        "ingest",
+        {"json": {**TEXT, "metadata": LONG}},
+        400,
+        "invalid_params",
+        "has 16,385 bytes as JSON; at most 16,384",
+    ),
     ("delete", "documents/x", {"headers": {"Origin": "https://evil.example"}}, 403, "forbidden", "origin"),
     ("post", "ingest", {"json": {}, "headers": {"Sec-Fetch-Site": "cross-site"}}, 403, "forbidden", "origin"),
 ]
@@ -187,40 +206,89 @@ async def test_what_is_wrong_is_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "code"),
+    ("name", "content", "code", "reason"),
     [
-        ("empty.txt", b"", "document_refused"),
-        ("blank.txt", b" \n\t", "document_refused"),
-        ("program.pdf", b"\x7fELF\x02\x01" + b"\0" * 100, "unknown_format"),
-        ("broken.pdf", b"%PDF-1.7\nnothing", "document_refused"),
-        ("archive.docx", b"PK\x05\x06" + b"\0" * 18, "unknown_format"),
+        ("empty.txt", b"", "document_refused", "empty"),
+        ("blank.txt", b" \n\t", "document_refused", "empty"),
+        ("scanned.pdf", pdf([[], []]), "document_refused", "no_text"),
+        ("locked.pdf", pdf([["x"]], encrypted=True), "document_refused", "encrypted"),
+        ("program.pdf", b"\x7fELF\x02\x01" + b"\0" * 100, "unknown_format", "unknown_format"),
+        ("broken.pdf", b"%PDF-1.7\nnothing", "document_refused", "broken"),
+        ("archive.docx", b"PK\x05\x06" + b"\0" * 18, "unknown_format", "unknown_format"),
+        ("bomb.docx", zipped({"a": "0" * 2_000_000}), "document_too_large", "too_large"),
+        (
+            "entities.xml",
+            b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+            "document_refused",
+            "unreadable",
+        ),
     ],
 )
 async def test_a_file_that_cannot_be_read_fails_its_job_alone(
-    http: aiohttp.ClientSession, tmp_path: Path, name: str, content: bytes, code: str
+    http: aiohttp.ClientSession, tmp_path: Path, name: str, content: bytes, code: str, reason: str
 ) -> None:
     async with http.post(f"{API}/ingest", data=form((name, content), ("good.txt", b"Good words."))) as response:
         bad, good = (job["processing_job_id"] for job in (await response.json())["jobs"])
     state = await ended(http, bad)
-    assert (state["state"], state["code"]) == ("failed", code), state
+    assert (state["state"], state["code"], state["reason"]) == ("failed", code, reason), state
     assert name in state["error"]
-    assert (await ended(http, good))["state"] == "done"
+    whole = await ended(http, good)
+    assert (whole["state"], whole["reason"]) == ("done", None)
     assert [*(tmp_path / "data" / "uploads").iterdir()] == []
 
 
 async def test_the_same_content_under_another_name_is_refused(http: aiohttp.ClientSession) -> None:
     await put(http)
     async with http.post(f"{API}/ingest", json={"content": PUMP, "source_document": "copy.md"}) as response:
-        assert response.status == 409
-        assert "pump.md" in (await response.json())["message"]
+        told = await response.json()
+        assert (response.status, told["error"], told["reason"]) == (409, "duplicate_document", "duplicate")
+        assert "pump.md" in told["message"]
+
+
+async def test_a_document_of_too_many_passages_says_so(serve: Serve) -> None:
+    served = await serve(documents={"max_passages": 2})
+    async with aiohttp.ClientSession(base_url=served.url) as http:
+        text = {"content": "Some more words. " * 2_000, "source_document": "long.txt"}
+        async with http.post(f"{API}/ingest", json=text) as response:
+            told = await response.json()
+    assert (response.status, told["error"], told["reason"]) == (413, "document_too_large", "too_many_passages")
+
+
+async def test_the_reason_of_a_refusal_is_there_after_a_restart(serve: Serve) -> None:
+    served = await serve()
+    async with aiohttp.ClientSession(base_url=served.url) as http:
+        async with http.post(f"{API}/ingest", data=form(("empty.txt", b""))) as response:
+            (job,) = (await response.json())["jobs"]
+        before = await ended(http, job["processing_job_id"])
+    await served.stop()
+    again = await serve()
+    async with aiohttp.ClientSession(base_url=again.url) as http:
+        assert await ended(http, job["processing_job_id"]) == before
+    assert before["reason"] == "empty"
+
+
+async def test_a_file_that_is_refused_beside_others_says_why(serve: Serve) -> None:
+    served = await serve(documents={"max_file_bytes": 1024})
+    files = form(("good.txt", b"Good words."), ("large.txt", b"x" * 2_000))
+    async with (
+        aiohttp.ClientSession(base_url=served.url) as http,
+        http.post(f"{API}/ingest", data=files) as response,
+    ):
+        told = await response.json()
+    (refused,) = told["refusals"]
+    assert told["refused"] == [refused["message"]]
+    assert (refused["source_document"], refused["error"], refused["reason"]) == (
+        *("large.txt", "document_too_large", "too_large"),
+    )
 
 
 async def test_a_file_that_is_too_large_is_refused_as_soon_as_it_is(serve: Serve, tmp_path: Path) -> None:
     served = await serve(documents={"max_file_bytes": 1024})
     async with aiohttp.ClientSession(base_url=served.url) as http:
         async with http.post(f"{API}/ingest", data=form(("large.txt", b"x" * 200_000))) as response:
-            assert response.status == 413
-            assert "1,024 bytes" in (await response.json())["message"]
+            told = await response.json()
+            assert (response.status, told["reason"]) == (413, "too_large")
+            assert "1,024 bytes" in told["message"]
         text = {"content": "y" * 2_000, "source_document": "large"}
         async with http.post(f"{API}/ingest", json=text) as response:
             assert response.status == 413
@@ -250,6 +318,20 @@ async def test_a_json_body_is_read_whatever_is_in_it(http: aiohttp.ClientSession
     async with http.post(f"{API}/ingest", data=body.encode(), headers=headers) as response:
         assert response.status in (201, 400)
         assert "internal" not in await response.text()
+
+
+async def test_metadata_may_be_as_long_as_that(http: aiohttp.ClientSession) -> None:
+    metadata = {"a": "é" + "x" * (16_384 - len('{"a": "é"}'.encode()))}
+    await put(http, metadata=metadata)
+    assert [each["metadata"] for each in (await get(http, "documents"))["documents"]] == [metadata]
+
+
+async def test_half_a_character_in_metadata_is_told_as_it_came(http: aiohttp.ClientSession) -> None:
+    metadata = {"author": "half \ud800 a pair"}
+    async with http.post(f"{API}/ingest", json={**TEXT, "metadata": metadata}) as response:
+        id = (await response.json())["document_id"]
+    assert [each["metadata"] for each in (await get(http, "documents"))["documents"]] == [metadata]
+    assert (await get(http, f"documents/{id}"))["metadata"] == metadata
 
 
 async def test_without_its_model_the_api_says_what_is_missing(serve: Serve) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from neuralbridge.protocol.frames import FIRST_VALUES
 from neuralbridge.web.longpoll import POLL_SESSIONS
 from tests.conftest import Serve, Served
 from tests.fakes import FakeRunner
@@ -222,6 +223,15 @@ async def test_what_is_no_frame_ends_the_session(served: Served, content_type: s
         assert await client.post(body, content_type) == {"status": 410}
         assert await waiting == {"status": 500}
         assert await client.post(json.dumps(HEARTBEAT).encode()) == {"status": 410}
+
+
+async def test_before_a_join_a_frame_has_few_values(served: Served) -> None:
+    beat = [None, "7", "phoenix", "heartbeat", [0] * FIRST_VALUES]
+    async with polling(served) as client:
+        assert await client.post(json.dumps(beat).encode()) == {"status": 410}
+    async with polling(served) as client:
+        await client.send(JOIN, beat)
+        assert await client.poll() == [joined("1", "1"), BEAT]
 
 
 async def test_a_body_over_the_limit_is_400(served: Served) -> None:

@@ -1,9 +1,11 @@
 """Vectors 51 to 64 of phoenix-protocol.md: what is no frame ends the socket with the right code and without a word."""
 
 import json
+import time
 
 import pytest
 
+from neuralbridge.protocol.frames import FIRST_VALUES, MOST_VALUES, V1, V2, Malformed
 from tests.conftest import Served
 from tests.web.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TARGET, TEXT, RawSocket, encode, text
 from tests.web.wire import connected
@@ -11,6 +13,7 @@ from tests.web.wire import connected
 V1_TARGET = "/socket/websocket"
 HEARTBEAT = text(None, "7", "phoenix", "heartbeat", {})
 BEAT = [None, "7", "phoenix", "phx_reply", {"status": "ok", "response": {}}]
+JOIN = text("1", "1", "proxy:s", "phx_join", {})
 LIMIT = 1024 * 1024
 
 
@@ -117,6 +120,63 @@ async def test_v61_a_frame_at_the_limit_is_judged_as_json(served: Served) -> Non
     async with RawSocket(served.url) as raw:
         raw.send(TEXT, b"x" * LIMIT)
         assert await raw.close_code() == 1011
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize(
+    ("target", "opcode", "beat", "own"),
+    [
+        (V1_TARGET, TEXT, b'{"topic":"phoenix","event":"heartbeat","ref":1,"payload":[%s]}', 5),
+        (V1_TARGET, BINARY, b'{"topic":"phoenix","event":"heartbeat","ref":1,"payload":[%s]}', 5),
+        (TARGET, TEXT, b'[null,"7","phoenix","heartbeat",[%s]]', 6),
+        (TARGET, BINARY, b"\x03\x00\x01\x07\x09\x00\x017phoenixheartbeat[%s]", 1),
+    ],
+)
+async def test_before_a_join_a_frame_has_few_values(
+    served: Served, target: str, opcode: int, beat: bytes, own: int, more: int
+) -> None:
+    async with RawSocket(served.url, target) as raw:
+        raw.send(opcode, beat % b",".join([b"0"] * (FIRST_VALUES - own + 1 + more)))
+        if more:
+            assert await raw.close_code() == 1011
+        else:
+            assert await raw.receive_json()
+
+
+async def test_a_join_that_was_refused_is_none(served: Served) -> None:
+    async with RawSocket(served.url) as raw:
+        raw.send(TEXT, text("1", "1", "proxy:", "phx_join", {}))
+        assert (await raw.receive_json())[4]["status"] == "error"
+        raw.send(TEXT, text(None, "7", "phoenix", "heartbeat", [0] * FIRST_VALUES))
+        assert await raw.close_code() == 1011
+
+
+async def test_after_a_join_a_long_text_is_one_value(served: Served) -> None:
+    async with RawSocket(served.url) as raw:
+        raw.send(TEXT, JOIN)
+        await raw.receive_json()
+        raw.send(TEXT, text(None, "7", "phoenix", "heartbeat", {"text": "a, [b]\n" * 100_000}))
+        assert await raw.receive_json() == BEAT
+
+
+async def test_a_frame_of_too_many_values_closes_with_1011(served: Served) -> None:
+    async with RawSocket(served.url) as raw:
+        raw.send(TEXT, JOIN)
+        await raw.receive_json()
+        raw.send(TEXT, text(None, "7", "phoenix", "heartbeat", [0] * (MOST_VALUES - 5)))
+        assert await raw.receive_json() == BEAT
+        raw.send(TEXT, text(None, "7", "phoenix", "heartbeat", [0] * (MOST_VALUES - 4)))
+        assert await raw.close_code() == 1011
+
+
+def test_no_frame_is_parsed_for_long() -> None:
+    many = "[[],[" + "[]," * 330_000 + "1]]"
+    kind_3 = b"\x03\x00\x01\x07\x05\x00\x01" + b"7phoenixquery" + many.encode()
+    for read, given in (V1().decode, many), (V2().decode, many), (V2().decode_binary, kind_3):
+        began = time.perf_counter()
+        with pytest.raises(Malformed, match="more than 10,000 commas and brackets"):
+            read(given)
+        assert time.perf_counter() - began < 0.05
 
 
 async def test_v61_fragments_that_are_too_much_together_close_with_1009(served: Served) -> None:

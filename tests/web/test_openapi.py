@@ -27,7 +27,7 @@ positive_data_acceptance.enabled = false
 allow_header_conformance.enabled = false
 
 [[operations]]
-include-path = ["/api/knowledge/ingest", "/api/conversations/import"]
+include-path = ["/api/knowledge/ingest", "/api/conversations/import", "/api/knowledge/documents/{id}"]
 checks.negative_data_rejection.enabled = false
 """
 

@@ -208,6 +208,14 @@ async def test_metadata_that_could_not_be_written_out_again_is_refused(served: S
     assert (await call(served, "GET", "/api/conversations/s"))[0] == 404
 
 
+async def test_metadata_that_every_history_would_have_to_carry_are_refused_by_their_size(served: Served) -> None:
+    longest = {"a": "x" * (65_536 - len('{"a": ""}'))}
+    await ask(served, session_id="s", metadata=longest)
+    status, told = await call(served, "POST", QUERY, json={"query": "why?", "metadata": {"a": longest["a"] + "x"}})
+    assert (status, told["details"]) == (400, {"param": "metadata"})
+    assert told["message"] == "metadata has 65,537 bytes as JSON; at most 65,536 are allowed."
+
+
 async def test_null_counts_as_absent_and_unknown_fields_are_ignored(served: Served) -> None:
     names = ("session_id", "user_id", "model", "temperature", "max_tokens", "retrieval", "cache", "metadata")
     await ask(served, **dict.fromkeys(names), context_type="x", stream=True)
@@ -338,3 +346,22 @@ async def test_figures_count_every_end_of_a_question(serve: Serve, tmp_path: Pat
     assert (told["conversations"], told["messages"], told["documents"], told["cache"]["entries"]) == (2, 6, 0, 1)
     assert told["mean"]["by_source"].keys() == {"llm", "cache", "rag"}
     assert told["mean"]["by_source"]["llm"] == first["metadata"]["processing_time_ms"]
+
+
+async def test_a_model_that_does_not_get_on_is_told_of(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F14."""
+    monkeypatch.setattr("neuralbridge.engine.engine.STALLED_SECONDS", 0.05)
+    served = await serve(FakeRunner(reply=lambda _: STORY))
+    served.runner.hold()
+    async with served.client() as client:
+        await client.join(TOPIC)
+        await client.push(TOPIC, "query", {"query": "why?"})
+        async with asyncio.timeout(20):
+            while (told := (await call(served, "GET", "/api/proxy/health"))[1])["status"] == "ok":
+                pass
+        assert told["status"] == "degraded"
+        assert told["components"]["models"]["status"] == "stalled"
+        served.runner.release()
+        await client.until("response")
+    status, told = await call(served, "GET", "/api/proxy/health")
+    assert (status, told["status"]) == (200, "ok")

@@ -59,7 +59,7 @@ async def test_stop_works_while_the_prompt_is_still_read(storyteller: Served) ->
         await client.expect("stream_start")
         await stop(client)
         storyteller.runner.step()
-        complete = await client.expect("stream_complete")
+        complete = (await client.until("stream_complete"))[-1][4]
     assert (complete["response"], complete["metadata"]["finish_reason"]) == ("", "cancelled")
 
 

@@ -553,10 +553,12 @@ async def test_a_body_of_more_values_than_anybody_needs_is_refused(served: Serve
         aiohttp.ClientSession(base_url=served.url) as http,
         http.post(CHAT, data=body, headers=headers) as reply,
     ):
-        assert (await reply.json())["error"]["message"] == "The body has more than 1,000,000 commas."
+        assert (await reply.json())["error"]["message"] == (
+            "The body has more than 1,000,000 commas and brackets outside its strings."
+        )
 
 
-@pytest.mark.parametrize(("encoding", "status"), [("gzip", 400), ("DEFLATE", 400), ("identity", 200)])
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("DEFLATE", 415), ("identity", 200)])
 async def test_a_compressed_body_is_refused(serve: Serve, encoding: str, status: int) -> None:
     served = await serve()
     headers = {"Content-Type": "application/json", "Content-Encoding": encoding}

@@ -14,7 +14,7 @@ from tests.phoenix_client import Frame, PhoenixClient
 
 V2 = "vsn=2.0.0&user_id=u"
 TOPIC = "proxy:s"
-OF_QUESTION = {"response", "stream_start", "stream_token", "stream_complete", "queued"}
+OF_QUESTION = {"response", "stream_start", "stream_thought", "stream_token", "stream_complete", "queued"}
 
 
 def ok(response: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralbridge.errors import DocumentRefused, DocumentTooLarge, UnknownFormat
+from neuralbridge.errors import DocumentRefused, DocumentTooLarge, Reason, UnknownFormat
 from neuralbridge.retrieval import extract as limits
 from neuralbridge.retrieval.extract import UNWANTED, Extract
 from neuralbridge.retrieval.readers.formats import read, read_text
@@ -65,44 +65,68 @@ def test_what_a_document_is(content: str | bytes, name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "name", "refusal", "says"),
+    ("raw", "name", "refusal", "reason", "says"),
     [
-        (b"", "a.txt", DocumentRefused, "is empty"),
-        (b" \n\t ", "a.txt", DocumentRefused, "is empty"),
-        (b"\xef\xbb\xbf  \n", "a.txt", DocumentRefused, "has no text"),
-        (b"\xff\xfe \x00", "a.txt", DocumentRefused, "has no text"),
-        (b"\x00", "a.txt", UnknownFormat, "is not text"),
-        (b"<html><script>x</script>", "a.html", DocumentRefused, "has no text"),
-        (b"MZ\x90\x00\x03" + b"\x00" * 500, "a.pdf", UnknownFormat, "is a program"),
-        (b"\x7fELF\x02\x01\x01" + b"\x00" * 500, "a.pdf", UnknownFormat, "is a program"),
-        (b"\x89PNG\r\n\x1a\n" + b"\x00" * 50, "a.txt", UnknownFormat, "is a picture"),
-        (b"\x1f\x8b\x08\x00", "a.txt", UnknownFormat, "is a compressed file"),
-        (b"{\\rtf1 Hello}", "a.docx", UnknownFormat, "is an RTF document"),
-        (random.Random(1).randbytes(5_000), "a.docx", UnknownFormat, "is not text"),
-        (zipped({"a.txt": "hello"}), "a.docx", UnknownFormat, "is an archive"),
-        (zipped({}), "a.docx", UnknownFormat, "is an archive"),
-        (OLE + b"\x00" * 1000, "a.doc", UnknownFormat, "is of Office before 2007"),
-        (OLE + "EncryptedPackage".encode("utf-16-le"), "a.docx", DocumentRefused, "is encrypted"),
-        (pdf([["x"]], encrypted=True), "a.pdf", DocumentRefused, "is encrypted"),
-        (pdf([[], []]), "a.pdf", DocumentRefused, "has no text; scanned pages need OCR first"),
-        (b"%PDF-1.4 and nothing else", "a.pdf", DocumentRefused, "is broken: it cannot be opened as a PDF"),
-        (docx_of("Hello")[:-500], "a.docx", DocumentRefused, "is broken: its package is incomplete"),
-        (zipped({"[Content_Types].xml": "no", "word/document.xml": ""}), "a.docx", DocumentRefused, "is broken"),
-        (zipped({"[Content_Types].xml": "no", "ppt/x": ""}), "a.docx", DocumentRefused, "is broken"),
-        (zipped({"[Content_Types].xml": "no", "xl/x": ""}), "a.docx", DocumentRefused, "is broken"),
-        (zipped({"META-INF/container.xml": "no"}), "a.epub", DocumentRefused, "is broken"),
+        (b"", "a.txt", DocumentRefused, "empty", "is empty"),
+        (b" \n\t ", "a.txt", DocumentRefused, "empty", "is empty"),
+        (b"\xef\xbb\xbf  \n", "a.txt", DocumentRefused, "no_text", "has no text"),
+        (b"\xff\xfe \x00", "a.txt", DocumentRefused, "no_text", "has no text"),
+        (b"\x00", "a.txt", UnknownFormat, "unknown_format", "is not text"),
+        (b"<html><script>x</script>", "a.html", DocumentRefused, "no_text", "has no text"),
+        (b"MZ\x90\x00\x03" + b"\x00" * 500, "a.pdf", UnknownFormat, "unknown_format", "is a program"),
+        (b"\x7fELF\x02\x01\x01" + b"\x00" * 500, "a.pdf", UnknownFormat, "unknown_format", "is a program"),
+        (b"\x89PNG\r\n\x1a\n" + b"\x00" * 50, "a.txt", UnknownFormat, "unknown_format", "is a picture"),
+        (b"\x1f\x8b\x08\x00", "a.txt", UnknownFormat, "unknown_format", "is a compressed file"),
+        (b"{\\rtf1 Hello}", "a.docx", UnknownFormat, "unknown_format", "is an RTF document"),
+        (random.Random(1).randbytes(5_000), "a.docx", UnknownFormat, "unknown_format", "is not text"),
+        (zipped({"a.txt": "hello"}), "a.docx", UnknownFormat, "unknown_format", "is an archive"),
+        (zipped({}), "a.docx", UnknownFormat, "unknown_format", "is an archive"),
+        (OLE + b"\x00" * 1000, "a.doc", UnknownFormat, "unknown_format", "is of Office before 2007"),
+        (OLE + "EncryptedPackage".encode("utf-16-le"), "a.docx", DocumentRefused, "encrypted", "is encrypted"),
+        (pdf([["x"]], encrypted=True), "a.pdf", DocumentRefused, "encrypted", "is encrypted"),
+        (pdf([[], []]), "a.pdf", DocumentRefused, "no_text", "has no text; scanned pages need OCR first"),
+        (b"%PDF-1.4 and nothing else", "a.pdf", DocumentRefused, "broken", "is broken: it cannot be opened as a PDF"),
+        (docx_of("Hello")[:-500], "a.docx", DocumentRefused, "broken", "is broken: its package is incomplete"),
+        (
+            zipped({"[Content_Types].xml": "no", "word/document.xml": ""}),
+            "a.docx",
+            DocumentRefused,
+            "broken",
+            "is broken",
+        ),
+        (zipped({"[Content_Types].xml": "no", "ppt/x": ""}), "a.docx", DocumentRefused, "broken", "is broken"),
+        (zipped({"[Content_Types].xml": "no", "xl/x": ""}), "a.docx", DocumentRefused, "broken", "is broken"),
+        (zipped({"META-INF/container.xml": "no"}), "a.epub", DocumentRefused, "broken", "is broken"),
     ],
 )
-def test_what_cannot_be_read_is_refused(raw: bytes, name: str, refusal: type[Exception], says: str) -> None:
+def test_what_cannot_be_read_is_refused(
+    raw: bytes, name: str, refusal: type[DocumentRefused], reason: Reason, says: str
+) -> None:
     with pytest.raises(refusal) as caught:
         read(raw, name)
     assert str(caught.value).startswith(says) and "\n" not in str(caught.value)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "entities.xml"),
+        (b"<html>" + b"<div>" * 200_000 + b"x", "deep.html"),
+    ],
+)
+def test_what_is_whole_and_still_cannot_be_read_is_unreadable(raw: bytes, name: str) -> None:
+    with pytest.raises(DocumentRefused) as caught:
+        read(raw, name)
+    assert caught.value.reason == "unreadable"
 
 
 def test_more_text_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_CHARACTERS", 1_000)
     for name in ("a.txt", "a.html", "a.csv"):
-        with pytest.raises(DocumentTooLarge, match=r"has more than 1,000 characters of text"):
+        with pytest.raises(
+            DocumentTooLarge, match=r"has at least 1,\d\d\d characters of text; a document may have 1,000"
+        ):
             read(b"<p>word,word\n" * 100, name)
     with pytest.raises(DocumentTooLarge):
         read_text("word " * 300, "a.txt")

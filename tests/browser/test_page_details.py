@@ -194,6 +194,24 @@ async def test_a_growing_draft_leaves_the_end_in_view(visit: Visits, scripted: S
         await expect(receipt).to_be_in_viewport(ratio=1)
 
 
+async def test_text_that_grows_between_two_frames_is_followed(visit: Visits, scripted: ScriptedServer) -> None:
+    page = await visit(scripted.url)
+    await page.open()
+    await page.ask("\n".join(str(line) for line in range(60)))
+    await page.sees("complete")
+    receipt = page.turn().locator(".receipt")
+    await expect(receipt).to_be_in_viewport(ratio=1)
+    # The scroll event of the first comes in the next frame, when the second is there but not yet observed.
+    await page.page.evaluate("""() => {
+        const reading = document.querySelector("#reading"), turn = document.querySelector(".turn");
+        const grow = (height) => turn.prepend(Object.assign(document.createElement("canvas"), { height }));
+        grow(100);
+        reading.scrollTop = reading.scrollHeight;
+        grow(300);
+    }""")
+    await expect(receipt).to_be_in_viewport(ratio=1)
+
+
 # The turns that can be seen, by key, and where they stand; null while one is not drawn, or moves
 SEEN = """async () => {
     const { top, bottom } = document.querySelector("#reading").getBoundingClientRect();

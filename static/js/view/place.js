@@ -11,6 +11,7 @@ export class ReadingPlace {
     this.follows = true;
     this.onNearStart = null;
     this.height = scroller.clientHeight;
+    this.top = scroller.scrollTop;
     scroller.addEventListener("scroll", () => this.look(), { passive: true });
     new ResizeObserver(() => this.#resized()).observe(scroller);
   }
@@ -64,7 +65,10 @@ export class ReadingPlace {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
     // Scroll events come before resize observers: until ours has run, it is the frame that moved, not the reader.
     if (clientHeight !== this.height || clientHeight === 0) return;
-    this.follows = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    const isNearEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    // Nobody leaves the end but upwards: without that it is the text that grew since our own scrolling.
+    if (isNearEnd || scrollTop < this.top) this.follows = isNearEnd;
+    this.top = scrollTop;
     if (this.follows) this.pill.hidden = true;
     if (scrollTop < NEAR_START_PX) this.onNearStart?.();
   }
@@ -89,11 +93,16 @@ export class ReadingPlace {
   }
 
   #scrollBy(pixels) {
-    if (pixels !== 0) this.scroller.scrollTop += pixels;
+    if (pixels !== 0) this.#scrollTo(this.scroller.scrollTop + pixels);
   }
 
   /** Before anything was asked, that is where the welcome begins. */
   #scrollToEnd() {
-    this.scroller.scrollTop = this.list.childElementCount === 0 ? 0 : this.scroller.scrollHeight;
+    this.#scrollTo(this.list.childElementCount === 0 ? 0 : this.scroller.scrollHeight);
+  }
+
+  #scrollTo(top) {
+    this.scroller.scrollTop = top;
+    this.top = this.scroller.scrollTop;
   }
 }

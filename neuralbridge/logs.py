@@ -95,6 +95,7 @@ def masked(text: str) -> str:
 def to_stderr(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[prepared(logging.StreamHandler())])
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # it tells of every build of itself that is not there
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts changes of files, and does not say of which
 
 
 def to_file(folder: Path, size: int, files: int) -> None:

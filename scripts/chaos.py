@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -30,49 +31,79 @@ from measure import cpu, publish
 for name in ("websocket", "http", "access", "uploads", "prompts", "load"):
     importlib.import_module(f"chaos_{name}")
 ORDER = "WHXAUPL"  # of the catalogue
+SOAK_MINUTES, QUICK_SOAK_MINUTES = 30.0, 0.5
 
 REPORT = ROOT / "docs" / "reliability.md"
 TABLES = {name: (f"<!-- {name}: begin -->", f"<!-- {name}: end -->") for name in ("attacks", "faults", "soak")}
 HEAD = ["| row | what was done | times | outcome | served again, ms | lost |", "|---|---|---:|---|---:|---:|"]
 
 
-async def attacks(folder: Path, quick: bool, seed: str, only: set[str]) -> list[Outcome]:
+@dataclass(frozen=True)
+class Plan:
+    """What is run: some rows, or all where `only` is empty, and so many minutes of the soak, perhaps nothing else."""
+
+    quick: bool
+    only: frozenset[str]
+    minutes: float
+    soak_alone: bool
+    seed: str
+
+    def tries(self, each: Attack | Fault) -> int:
+        """How often; 0 leaves it out."""
+        if self.soak_alone or (self.only and not self.only & set(each.row.split(", "))):
+            return 0
+        return each.quick if self.quick else each.tries
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the report may have it."""
+        return self.minutes >= 2 * WARM_MINUTES if self.soak_alone else not (self.quick or self.only)
+
+    def random(self, row: str) -> Random:
+        return Random(f"{self.seed} {row}")
+
+
+async def attacks(folder: Path, plan: Plan) -> list[Outcome]:
     """All of them on one server, which lives through all."""
     outcomes: list[Outcome] = []
-    wanted = [(each, tries) for each in sorted(ATTACKS, key=place) if (tries := tries_of(each, quick, only))]
+    wanted = [(each, tries) for each in sorted(ATTACKS, key=place) if (tries := plan.tries(each))]
     if not wanted:
         return outcomes
     async with served(folder / "attacks") as server:
         await server.probe()
         for each, tries in wanted:
             began = time.monotonic()
-            outcomes.append(await carry_out(each, server, tries, Random(f"{seed} {each.row}")))
+            outcomes.append(await carry_out(each, server, tries, plan.random(each.row)))
             print(outcomes[-1], f"{time.monotonic() - began:.1f} s", flush=True)
     return outcomes
 
 
-async def faults(folder: Path, quick: bool, seed: str, only: set[str]) -> list[Outcome]:
+async def faults(folder: Path, plan: Plan) -> list[Outcome]:
     """Each on a server of its own."""
     outcomes = []
     for number, each in enumerate(FAULTS):
-        if tries := tries_of(each, quick, only):
+        if tries := plan.tries(each):
             home = folder / f"fault{number}"
             began = time.monotonic()
-            outcomes.append(await chaos_faults.carry_out(each, home, tries, Random(f"{seed} {each.row}")))
+            outcomes.append(await chaos_faults.carry_out(each, home, tries, plan.random(each.row)))
             print(outcomes[-1], f"{time.monotonic() - began:.1f} s", flush=True)
     return outcomes
+
+
+async def soaks(folder: Path, plan: Plan) -> list[Outcome]:
+    if plan.minutes == 0:
+        return []
+    outcome = await soak(folder, plan.minutes, plan.random("L12"))
+    print(outcome, flush=True)
+    return [outcome]
+
+
+KINDS = {"attacks": attacks, "faults": faults, "soak": soaks}
 
 
 def place(each: Attack) -> int:
     """Of its section in the catalogue; within that the attacks stand as they are written."""
     return ORDER.index(each.row[0])
-
-
-def tries_of(each: Attack | Fault, quick: bool, only: set[str]) -> int:
-    """How often; 0 leaves it out."""
-    if only and not only & set(each.row.split(", ")):
-        return 0
-    return each.quick if quick else each.tries
 
 
 def written(name: str, outcomes: list[Outcome], seed: str, seconds: float) -> str:
@@ -109,33 +140,27 @@ def summed(rows: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few tries of what is quick, printed only")
-    parser.add_argument("--soak", nargs="?", type=float, const=30.0, metavar="MINUTES", help="the soak instead")
+    parser.add_argument("--quick", action="store_true", help="few tries of what is quick, and a short soak")
+    parser.add_argument("--soak", nargs="?", type=float, const=SOAK_MINUTES, metavar="MINUTES", help="the soak instead")
     parser.add_argument("--only", default="", help="rows of the catalogue, with commas: W4,F1; printed only")
     parser.add_argument("--renew", action="store_true", help="with --only: in the place of what the report has of them")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="of all chance; a new one unless given")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    only = set(options.only.split(",")) - {""}
-    print(f"seed {options.seed}", flush=True)
+    only = frozenset(options.only.split(",")) - {""}
+    minutes = options.soak or (QUICK_SOAK_MINUTES if options.quick and not only else 0)
+    plan = Plan(options.quick, only, minutes, options.soak is not None, options.seed)
+    print(f"seed {plan.seed}", flush=True)
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        kinds = {"soak": None} if options.soak else {"attacks": attacks, "faults": faults}
-        for kind, run in kinds.items():
+        for kind, run in KINDS.items():
             began = time.monotonic()
-            if run is None:
-                done = [asyncio.run(soak(folder, options.soak, Random(options.seed)))]
-                print(done[0], flush=True)
-            else:
-                done = asyncio.run(run(folder, options.quick, options.seed, only))
+            done = asyncio.run(run(Path(name), plan))
             outcomes += done
             if options.renew and done:
-                publish(renewed(kind, done, options.seed), *TABLES[kind], REPORT)
-                continue
-            text = written(kind, done, options.seed, time.monotonic() - began)
-            if not (options.quick or only or (options.soak or WARM_MINUTES * 2) < WARM_MINUTES * 2):
-                publish(text, *TABLES[kind], REPORT)
+                publish(renewed(kind, done, plan.seed), *TABLES[kind], REPORT)
+            elif plan.is_whole and done:
+                publish(written(kind, done, plan.seed, time.monotonic() - began), *TABLES[kind], REPORT)
     bad = [each for each in outcomes if not each.good]
     print(f"{len(outcomes)} rows, {len(bad)} not as they should be, {sum(each.lost for each in outcomes)} rows lost")
     sys.exit(1 if bad else 0)

@@ -6,12 +6,13 @@ Every few seconds the process is looked at from outside; all of it goes to a CSV
 import asyncio
 import csv
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import astuple, dataclass, field, fields
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from statistics import linear_regression
-from typing import Any
 
 from chaos_attack import FAILURES, Outcome
 from chaos_server import EMBEDDER, ROOT, TOKEN, Broken, Look, Server, require, served, signed
@@ -20,6 +21,7 @@ from chaos_websocket import HEARTBEAT, gone, opened, vanish
 from tests.web.raw import TEXT, RawSocket, text
 
 SOCKETS, TALKING = 200, 10
+ANSWER_TOKENS = 40
 USERS = ("ana", "ben")  # and the admin
 WARM_MINUTES = 5.0
 LOOK_SECONDS = 5.0
@@ -27,6 +29,7 @@ BEAT_SECONDS = 20.0  # each of the idle sockets
 VANISH_SECONDS = 3.0
 FILE_SECONDS = 2.0
 MOST_MB_PER_MINUTE = 1.0
+MOST_BEAT_MS = 100.0  # of 99 in 100
 FOLDER = ROOT / ".chaos"
 
 
@@ -61,59 +64,57 @@ class Soak:
     recent: list[float] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
 
-    async def good(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except FAILURES as error:
-            self.errors.append(f"{error!r}"[:200])
+    async def again(self, act: Callable[[], Awaitable[None]], until: float) -> None:
+        """One round after another. What goes wrong in one is counted, and the next one tries again."""
+        while time.monotonic() < until:
+            try:
+                await act()
+            except FAILURES as error:
+                self.errors.append(f"{act}: {error!r}"[:300])
+                await asyncio.sleep(1)
 
-    async def talk(self, lane: int, until: float) -> None:
-        """One of those that talk: a new conversation now and then, as people have."""
+    async def talk(self, lane: int) -> None:
+        """A conversation of one of those that talk."""
         token = [TOKEN, *map(signed, USERS)][lane % 3]
-        while time.monotonic() < until:
-            async with self.server.client(token) as client:
-                topic = f"proxy:soak{lane}x{self.random.getrandbits(40)}"
-                reply = await client.join(topic)
-                require(reply[4]["status"] == "ok", f"{reply}")
-                for _ in range(self.random.randrange(1, 5)):
-                    asked = {"query": f"Tell me of the number {self.random.getrandbits(20)}.", "max_tokens": 40}
-                    await client.push(topic, "stream_query", asked)
-                    *_, last = await client.until("stream_complete", "stream_error", "error")
-                    require(last[3] == "stream_complete", f"{last}"[:200])
-                    if token == TOKEN:
-                        self.server.acknowledge(last[4])
-                    self.answers += 1
-                    await asyncio.sleep(self.random.uniform(0, 1))  # people read
+        async with self.server.client(token) as client:
+            topic = f"proxy:soak{lane}x{self.random.getrandbits(40)}"
+            reply = await client.join(topic)
+            require(reply[4]["status"] == "ok", f"{reply}")
+            for _ in range(self.random.randrange(1, 5)):
+                asked = {"query": f"Tell me of the number {self.random.getrandbits(20)}.", "max_tokens": ANSWER_TOKENS}
+                await client.push(topic, "stream_query", asked)
+                *_, last = await client.until("stream_complete", "stream_error", "error")
+                require(last[3] == "stream_complete", f"{last}"[:200])
+                if token == TOKEN:
+                    self.server.acknowledge(last[4])
+                self.answers += 1
+                await asyncio.sleep(self.random.uniform(0, 1))  # people read
 
-    async def idle(self, sockets: list[RawSocket], until: float) -> None:
-        """The heartbeats of all that are joined and say nothing else, one after another."""
-        pause = BEAT_SECONDS / len(sockets)
-        while time.monotonic() < until:
-            for each in sockets:
-                began = time.perf_counter()
-                each.send(TEXT, HEARTBEAT)
-                await each.receive_json()
-                self.recent.append((time.perf_counter() - began) * 1000)
-                await asyncio.sleep(pause)
+    async def beat(self, each: RawSocket, pause: float) -> None:
+        """A heartbeat of one that is joined and says nothing else."""
+        began = time.perf_counter()
+        each.send(TEXT, HEARTBEAT)
+        await each.receive_json()
+        self.recent.append((time.perf_counter() - began) * 1000)
+        await asyncio.sleep(pause)
 
-    async def bring(self, until: float) -> None:
-        """Files that come, change and go in the followed folder."""
-        while time.monotonic() < until:
-            path = self.followed / f"note{self.random.randrange(200)}.md"
-            if path.exists() and self.random.random() < 0.3:
-                path.unlink()
-            else:
-                lines = (f"Line {line} has {self.random.getrandbits(50):x} in it." for line in range(60))
-                path.write_text("\n\n".join(lines), "utf-8")
-                self.files += 1
-            await asyncio.sleep(FILE_SECONDS)
+    async def bring(self) -> None:
+        """A file that comes, changes or goes in the followed folder."""
+        path = self.followed / f"note{self.random.randrange(200)}.md"
+        if path.exists() and self.random.random() < 0.3:
+            path.unlink()
+        else:
+            lines = (f"Line {line} has {self.random.getrandbits(50):x} in it." for line in range(60))
+            path.write_text("\n\n".join(lines), "utf-8")
+            self.files += 1
+        await asyncio.sleep(FILE_SECONDS)
 
-    async def leave(self, until: float) -> None:
-        """Clients that reset the connection in the middle of an answer."""
-        while time.monotonic() < until:
-            await vanish(self.server, f"proxy:gone{self.random.randrange(50)}", self.random.randrange(1, 8))
-            self.vanished += 1
-            await asyncio.sleep(self.random.uniform(0, 2 * VANISH_SECONDS))
+    async def leave(self) -> None:
+        """A client that resets the connection in the middle of an answer, which goes on without it."""
+        topic = f"proxy:gone{self.vanished}x{self.random.getrandbits(40)}"
+        await vanish(self.server, topic, self.random.randrange(1, 8), ANSWER_TOKENS)
+        self.vanished += 1
+        await asyncio.sleep(self.random.uniform(0, 2 * VANISH_SECONDS))
 
     async def watch(self, began: float, until: float, out: Path) -> None:
         with out.open("w", newline="") as file:
@@ -143,16 +144,23 @@ def quantile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-def slope(samples: list[Sample], warm: float) -> float:
+def slope(samples: list[Sample]) -> float:
     """MB/min by least squares, without the first minutes."""
-    steady = [each for each in samples if each.minute >= warm]
+    steady = [each for each in samples if each.minute >= WARM_MINUTES]
     if len(steady) < 3:
-        raise Broken(f"only {len(steady)} samples after {warm:g} min")
+        raise Broken(f"only {len(steady)} samples after {WARM_MINUTES:g} min")
     return linear_regression([each.minute for each in steady], [each.memory_mb for each in steady]).slope
 
 
+def strained(life: Soak) -> list[str]:
+    """What was more than it may be."""
+    grown, p99 = slope(life.samples), quantile(sorted(life.beats), 0.99)
+    memory = [f"memory grows by {grown:.2f} MB/min"] if grown >= MOST_MB_PER_MINUTE else []
+    return [*memory, f"1 heartbeat in 100 takes {p99:.0f} ms"] if p99 >= MOST_BEAT_MS else memory
+
+
 async def soak(folder: Path, minutes: float, random: Random) -> Outcome:
-    """Go on for so long. A short one has a shorter time to get warm, and its slope says nothing."""
+    """Go on for so long. One that ends before the server is warm for long says nothing of memory and time."""
     FOLDER.mkdir(exist_ok=True)
     out = FOLDER / f"soak-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.csv"
     what = f"{minutes:g} min: {SOCKETS} sockets, {TALKING} talking as 3 users, a followed folder, clients vanishing"
@@ -167,9 +175,10 @@ async def soak(folder: Path, minutes: float, random: Random) -> Outcome:
         sockets = await joined(server, random)
         began = time.monotonic()
         until = began + minutes * 60
-        work = [life.idle(sockets, until), life.bring(until), life.leave(until), life.watch(began, until, out)]
-        work += [life.talk(lane, until) for lane in range(TALKING)]
-        await asyncio.gather(*(life.good(each) for each in work))
+        turns, pause = cycle(sockets), BEAT_SECONDS / SOCKETS
+        lanes = [partial(life.talk, lane) for lane in range(TALKING)]
+        lanes += [life.bring, life.leave, lambda: life.beat(next(turns), pause)]
+        await asyncio.gather(life.watch(began, until, out), *(life.again(lane, until) for lane in lanes))
         for each in sockets:
             each.abort()
         outcome.troubles += life.errors[:5]
@@ -181,22 +190,23 @@ async def soak(folder: Path, minutes: float, random: Random) -> Outcome:
             outcome.troubles.append(str(error))
         outcome.troubles += await server.troubles(before)
         outcome.lost = await server.lost()
-        warm = min(WARM_MINUTES, minutes / 2)
-        grown = slope(life.samples, warm)
-        if minutes >= 2 * WARM_MINUTES and grown >= MOST_MB_PER_MINUTE:
-            outcome.troubles.append(f"memory grows by {grown:.2f} MB/min")
-        outcome.told[told(life, before, server.look(), grown, warm)] += 1
+        if minutes >= 2 * WARM_MINUTES:
+            outcome.troubles += strained(life)
+        outcome.told[told(life, before, server.look(), minutes)] += 1
     print(f"samples: {out.relative_to(ROOT)}", flush=True)
     return outcome
 
 
-def told(life: Soak, before: Look, after: Look, grown: float, warm: float) -> str:
+def told(life: Soak, before: Look, after: Look, minutes: float) -> str:
     """What was seen, in a sentence."""
     beats = sorted(life.beats)
     p50, p99, most = (quantile(beats, share) for share in (0.5, 0.99, 1.0))
+    memory = (
+        f"memory {slope(life.samples):+.2f} MB/min after {WARM_MINUTES:g} min; " if minutes >= 2 * WARM_MINUTES else ""
+    )
     return (
         f"{life.answers} answers, {len(life.errors)} errors; {life.vanished} clients vanished, {life.files} files; "
-        f"heartbeats p50 {p50:.0f}, p99 {p99:.0f}, most {most:.0f} ms; memory {grown:+.2f} MB/min after {warm:g} min; "
+        f"heartbeats p50 {p50:.0f}, p99 {p99:.0f}, most {most:.0f} ms; {memory}"
         f"files {before.files} before, {after.files} after; threads {before.threads} and {after.threads}"
     )
 

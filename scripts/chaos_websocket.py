@@ -425,13 +425,13 @@ async def long_names(server: Server, random: Random, number: int) -> str:
     return "answered"
 
 
-async def vanish(server: Server, topic: str, tokens: int = 5) -> None:
+async def vanish(server: Server, topic: str, tokens: int = 5, max_tokens: int = 300) -> None:
     """Ask for a long answer and reset the connection in the middle of it."""
     socket = opened(server)
     await socket.request()
     await socket.answer()
     socket.send(TEXT, text("1", "1", topic, "phx_join", {}))
-    socket.send(TEXT, text("1", "2", topic, "stream_query", STORY))
+    socket.send(TEXT, text("1", "2", topic, "stream_query", {**STORY, "max_tokens": max_tokens}))
     seen = 0
     while seen < tokens:
         frame = await socket.receive_json()

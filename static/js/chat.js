@@ -14,8 +14,8 @@ export class Chat {
    * `onFiles(files)`: files for the documents, `onAttach()`: some are to be chosen; `onConnection()`: it came or went;
    * `onUnsure()`: there is none, perhaps for want of a token.
    */
-  constructor({ document, words, server, memory, toasts, evidence, onTold, onLeft, onFiles, onAttach, onConnection, onUnsure }) {
-    Object.assign(this, { memory, server, evidence, toasts, words, onTold, onLeft, onConnection, onUnsure });
+  constructor({ document, words, server, memory, toasts, account, evidence, onTold, onLeft, onFiles, onAttach, onConnection, onUnsure }) {
+    Object.assign(this, { memory, server, account, evidence, toasts, words, onTold, onLeft, onConnection, onUnsure });
     this.id = null;
     this.room = document.getElementById("chat");
     this.state = startConversation();
@@ -219,14 +219,14 @@ export class Chat {
     return this.state.connection.is === "connected";
   }
 
-  /** A question has a limit; what is longer makes a document, as far as these go. */
+  /** A question has a limit; what is longer makes a document, as far as these go, of whoever may bring any. */
   offerAsDocument(text, onFiles) {
     if (text.length > LONGEST_DOCUMENT) {
       this.toasts.say(this.words.tooLongForDocument(text.length, LONGEST_QUESTION, LONGEST_DOCUMENT));
       return;
     }
     this.toasts.say(this.words.tooLong(text.length, LONGEST_QUESTION), {
-      action: { label: this.words.addAsDocument, act: () => onFiles([pasted(text, this.words)]) },
+      action: this.account.mayBring ? { label: this.words.addAsDocument, act: () => onFiles([pasted(text, this.words)]) } : null,
       ms: 60_000,
     });
   }

@@ -172,7 +172,7 @@ export default {
   readingProgress: (read, total) => `Reading, ${read.toLocaleString("en")} of ${total.toLocaleString("en")} tokens.`,
   speed: (rate) => `${rate < 10 ? rate.toFixed(1) : Math.round(rate)}\u00a0tokens/s`,
   passages: (count) => (count === 1 ? "1 passage" : `${count} passages`),
-  tooLong: (length, limit) => `This text has ${length.toLocaleString("en")} characters; a question holds ${limit.toLocaleString("en")}. It can become a document.`,
+  tooLong: (length, limit) => `This text has ${length.toLocaleString("en")} characters; a question holds ${limit.toLocaleString("en")}.`,
   tooLongForDocument: (length, question, most) => `This text has ${length.toLocaleString("en")} characters; a question holds ${question.toLocaleString("en")}, and a document ${most.toLocaleString("en")}.`,
   addAsDocument: "Add as document",
   pastedText: "Pasted text",

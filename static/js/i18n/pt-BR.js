@@ -169,7 +169,7 @@ export default {
   readingProgress: (read, total) => `Lendo, ${read.toLocaleString("pt-BR")} de ${total.toLocaleString("pt-BR")} tokens.`,
   speed: (rate) => `${rate < 10 ? rate.toFixed(1).replace(".", ",") : Math.round(rate)}\u00a0tokens/s`,
   passages: (count) => (count === 1 ? "1 trecho" : `${count} trechos`),
-  tooLong: (length, limit) => `Este texto tem ${length.toLocaleString("pt-BR")} caracteres; uma pergunta comporta ${limit.toLocaleString("pt-BR")}. Ele pode virar um documento.`,
+  tooLong: (length, limit) => `Este texto tem ${length.toLocaleString("pt-BR")} caracteres; uma pergunta comporta ${limit.toLocaleString("pt-BR")}.`,
   tooLongForDocument: (length, question, most) => `Este texto tem ${length.toLocaleString("pt-BR")} caracteres; uma pergunta comporta ${question.toLocaleString("pt-BR")}, e um documento ${most.toLocaleString("pt-BR")}.`,
   addAsDocument: "Adicionar como documento",
   pastedText: "Texto colado",

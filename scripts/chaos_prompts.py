@@ -65,7 +65,7 @@ async def max_tokens(server: Server, _: Random, number: int) -> str:
         status, _told = await asked(server, "/api/proxy/query", {"query": "hi", "max_tokens": value})
         require(status == 400, f"{status} to {value!r}"[:200])
     else:
-        status, _told = await asked(server, CHAT, question(max_tokens=value, stop=[" ", "\n", ".", ","]))
+        status, _told = await asked(server, CHAT, question(max_tokens=value, temperature=0, stop=[" ", "\n", ".", ","]))
         require(status == 400 or value == -1, f"{status} to {value!r}"[:200])
     return str(status)
 

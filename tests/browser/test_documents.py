@@ -222,16 +222,16 @@ async def test_the_files_of_a_folder_keep_their_places_and_replace_themselves(
     await expect(room.documents.filter(has_text="45 B")).to_have_count(1)
 
 
-async def test_two_thousand_files_never_freeze_the_page(visit: Visits, library: ScriptedServer) -> None:
+async def test_hundreds_of_files_never_freeze_the_page(visit: Visits, library: ScriptedServer) -> None:
     await library.start()
     room = await enter(visit, library)
-    many = "() => Array.from({ length: 2000 }, (_, n) => [`report ${n}.txt`, `Report ${n} is about pump ${n * 7}.`])"
+    many = "() => Array.from({ length: 600 }, (_, n) => [`report ${n}.txt`, `Report ${n} is about pump ${n * 7}.`])"
     await room.page.evaluate(f"() => ({DROP})(({many})())")
-    await expect(room.page.locator("#to-documents .side-count")).to_have_text(re.compile(r"^\d+ of 2,000$"))
+    await expect(room.page.locator("#to-documents .side-count")).to_have_text(re.compile(r"^\d+ of 600$"))
     busy = await share_of_the_main_thread(room.page, seconds=5)
     assert await room.intake.count() <= 50
-    await expect(room.page.locator(".intake-line")).to_have_text("2,000 documents are ready", timeout=180_000)
-    await expect(room.page.locator(".library-count")).to_have_text("2,000 documents")
+    await expect(room.page.locator(".intake-line")).to_have_text("600 documents are ready", timeout=180_000)
+    await expect(room.page.locator(".library-count")).to_have_text("600 documents")
     assert await room.documents.count() < 60
     assert busy < 0.25
     room.expect_refusals()  # of a server that has no room for more at times

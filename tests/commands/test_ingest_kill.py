@@ -12,7 +12,7 @@ import aiohttp
 from tests.retrieval.rooms import troubles
 from tests.served_process import served_process
 
-KILLS = 20
+KILLS = 8  # scripts/chaos does 50
 FILES = 12
 
 
@@ -46,7 +46,7 @@ async def ended(http: aiohttp.ClientSession, job: str) -> str:
         await asyncio.sleep(0.02)  # over HTTP there is no event to wait for
 
 
-async def test_twenty_kills_leave_whole_documents_and_no_job_without_an_end(tmp_path: Path) -> None:
+async def test_kills_leave_whole_documents_and_no_job_without_an_end(tmp_path: Path) -> None:
     data, moments = tmp_path / "data", random.Random(7)
     acknowledged: list[str] = []
     for kill in range(KILLS):

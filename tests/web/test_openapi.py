@@ -67,7 +67,7 @@ async def test_a_fuzzer_finds_what_the_document_says(served: Served, tmp_path: P
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json"),
-        *("--phases", "coverage,fuzzing,stateful", "--max-examples", "15"),
+        *("--phases", "coverage,fuzzing,stateful", "--max-examples", "10"),
         *("--generation-database", "none", "--no-shrink", "--seed", "1", "--no-color"),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,

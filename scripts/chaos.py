@@ -31,7 +31,7 @@ from measure import cpu, publish
 for name in ("websocket", "http", "access", "uploads", "prompts", "load"):
     importlib.import_module(f"chaos_{name}")
 ORDER = "WHXAUPL"  # of the catalogue
-SOAK_MINUTES, QUICK_SOAK_MINUTES = 30.0, 0.5
+SOAK_MINUTES, QUICK_SOAK_MINUTES = 30.0, 0.3
 
 REPORT = ROOT / "docs" / "reliability.md"
 TABLES = {name: (f"<!-- {name}: begin -->", f"<!-- {name}: end -->") for name in ("attacks", "faults", "soak")}

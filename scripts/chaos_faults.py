@@ -306,7 +306,7 @@ CONFIGS = [
 ]
 
 
-@fault("F6, F16", "config.yaml broken while it runs and at the start; 50 saves in 2 s", 8, 2)
+@fault("F6, F16", "config.yaml broken while it runs and at the start; 50 saves in 2 s", 8, 1)
 async def corrupt_config(folder: Path, _: Random, tries: int, outcome: Outcome) -> None:
     async with served(folder) as server:
         good = server.config.read_bytes()

@@ -4,6 +4,7 @@ book of slots and cells shows as a wrong answer.
 Its vocabulary is bytes, plus the two control tokens of ChatML.
 """
 
+import asyncio
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -87,12 +88,18 @@ class FakeRunner:
         self._open = threading.Event()
         self._open.set()
         self._permits = threading.Semaphore(0)
+        self._held = threading.Event()  # a step came while they were held
 
     # For tests
 
     def hold(self) -> None:
         """From now on a step happens only when `step` allows it."""
+        self._held.clear()
         self._open.clear()
+
+    async def until_held(self) -> None:
+        """Wait for a step that `hold` keeps waiting."""
+        assert await asyncio.to_thread(self._held.wait, GATE_SECONDS), "no step came"
 
     def step(self, amount: int = 1) -> None:
         self._permits.release(amount)
@@ -131,6 +138,7 @@ class FakeRunner:
 
     def decode(self, shares: list[Share], threads: int) -> None:
         if not self._open.is_set():
+            self._held.set()
             assert self._permits.acquire(timeout=GATE_SECONDS), "no test let the step happen"
         if any(self.fails(share) for share in shares):
             raise DecodeFailed("the fake was told to fail")

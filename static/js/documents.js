@@ -31,6 +31,8 @@ export class Documents {
     this.health = null; // of this part of the server
     this.trouble = null; // why the list cannot be read
     this.asked = new Set(); // offsets of pages that are being read
+    this.round = 0; // how often the list had to be read anew
+    this.roundShown = 0; // the newest whose answer is shown
     this.going = new Map(); // id of a document about to be deleted -> what closes its toast
     this.sending = new Sending({
       document, server, intake: this.intake,
@@ -135,7 +137,7 @@ export class Documents {
     const told = await this.#quietly(this.server.get(`${API}/folders`));
     this.folders = told?.folders ?? this.folders;
     if (JSON.stringify(this.folders) === before) return;
-    if (before !== "null") this.refresh();
+    this.refresh(); // the first time too: the list may have been read before what the folders tell
     this.#draw();
   }
 
@@ -201,6 +203,7 @@ export class Documents {
   refresh() {
     if (this.room.hidden) return;
     this.library = stale(this.library);
+    this.round += 1;
     this.asked.clear();
     if (this.library.total === null) this.read(0, 0);
     this.#draw();
@@ -212,14 +215,16 @@ export class Documents {
 
   async #readPage(offset) {
     if (this.asked.has(offset)) return;
-    const asked = this.asked.add(offset);
-    const { query } = this.library;
+    this.asked.add(offset);
+    const { round, library: { query } } = this;
     const told = await this.server.get(`${API}/documents`, { limit: PAGE, offset, q: query || null }).catch((error) => ({ error }));
-    if (this.library.query !== query) return;
+    if (this.library.query !== query || round < this.roundShown) return;
+    this.roundShown = round;
     this.trouble = told.error ? this.#say(told.error) : null;
     if (!told.error) {
       this.library = withPage(this.library, offset, told, this.going);
-      asked.delete(offset);
+      if (round === this.round) this.asked.delete(offset);
+      else this.library = stale(this.library);
     }
     this.#draw();
   }

@@ -484,6 +484,32 @@ async def test_a_watched_folder_tells_its_state_and_what_could_not_be_read(
     await expect(room.toasts).to_contain_text("Its file stays in the watched folder")
 
 
+async def test_a_list_read_before_the_folder_was_still_becomes_whole(
+    visit: Visits, library: ScriptedServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "Contracts"
+    folder.mkdir()
+    (folder / "lease.txt").write_text("The lease runs for three years.")
+    library.documents = {"watch": [str(folder)]}
+    await library.start()
+    first: list[Route] = []
+
+    async def hold_the_first(route: Route) -> None:
+        first.append(route)
+        if len(first) > 1:
+            await route.continue_()
+
+    visited = await visit(library.url)
+    await visited.page.route("**/api/knowledge/documents?*", hold_the_first)
+    room = Room(visited)
+    await room.page.goto(f"{library.url}/#/documents")
+    await expect(room.row("lease.txt")).to_be_visible()
+    async with room.page.expect_event("requestfinished", lambda request: request is first[0].request):
+        await first[0].fulfill(json={"documents": [], "total": 0})
+    await room.page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    await expect(room.row("lease.txt")).to_be_visible()
+
+
 async def test_every_target_is_large_enough_on_a_phone(visit: Visits, library: ScriptedServer) -> None:
     await library.start()
     room = await enter(visit, library, **PHONE)

@@ -8,8 +8,6 @@ Exit status 1 says that something was not as it should be; the table says what.
 import argparse
 import asyncio
 import importlib
-import os
-import platform
 import re
 import secrets
 import signal
@@ -26,7 +24,7 @@ from chaos_attack import ATTACKS, Attack, Outcome, carry_out
 from chaos_faults import FAULTS, Fault
 from chaos_server import ROOT, served
 from chaos_soak import WARM_MINUTES, soak
-from measure import cpu, publish
+from measure import machine, publish
 
 for name in ("websocket", "http", "access", "uploads", "prompts", "load"):
     importlib.import_module(f"chaos_{name}")
@@ -108,8 +106,7 @@ def place(each: Attack) -> int:
 
 def written(name: str, outcomes: list[Outcome], seed: str, seconds: float) -> str:
     begin, end = TABLES[name]
-    machine = f"{os.cpu_count()} cores of {cpu()}, Python {platform.python_version()}"
-    how = f"On {datetime.now(UTC).date()}: {machine}; seed `{seed}`, {seconds / 60:.0f} min."
+    how = f"On {datetime.now(UTC).date()}: {machine()}; seed `{seed}`, {seconds / 60:.0f} min."
     rows = [*map(str, outcomes)]
     return "\n".join([begin, how, "", summed(rows), "", *HEAD, *rows, end])
 
@@ -158,9 +155,9 @@ def main() -> None:
             done = asyncio.run(run(Path(name), plan))
             outcomes += done
             if options.renew and done:
-                publish(renewed(kind, done, plan.seed), *TABLES[kind], REPORT)
+                publish(renewed(kind, done, plan.seed), TABLES[kind], REPORT)
             elif plan.is_whole and done:
-                publish(written(kind, done, plan.seed, time.monotonic() - began), *TABLES[kind], REPORT)
+                publish(written(kind, done, plan.seed, time.monotonic() - began), TABLES[kind], REPORT)
     bad = [each for each in outcomes if not each.good]
     print(f"{len(outcomes)} rows, {len(bad)} not as they should be, {sum(each.lost for each in outcomes)} rows lost")
     sys.exit(1 if bad else 0)

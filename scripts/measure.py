@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,8 @@ import aiohttp
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "models" / "smollm2-135m-instruct-q4_1.gguf"
 REPORT = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+Marks = tuple[str, str]  # around a table of the report
+MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 PEER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 SLOTS = 16
 TOKENS = 128
@@ -284,40 +285,64 @@ def cpu() -> str:
     return platform.processor()
 
 
-def written(report: list[Row], rounds: int) -> str:
-    peer_version = subprocess.run(
-        [str(PEER_PYTHON), "-c", "from importlib.metadata import version; print(version('xllamacpp'))"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
-    machine = f"{os.cpu_count()} cores of {cpu()}, Python {platform.python_version()}"
-    versions = f"llama-cpp-python {version('llama-cpp-python')}; peer: llama.cpp's own server, xllamacpp {peer_version}"
+def machine() -> str:
+    return f"{os.cpu_count()} cores of {cpu()}, Python {platform.python_version()}"
+
+
+def written(rows: list[Row], rounds: int, marks: Marks, more: str = "", beside: str = "") -> str:
+    """The table with its marks. `more` was measured with, besides the machine; `beside` heads the last column."""
     head = (
-        f"Measured on {datetime.now(UTC).date()}: {machine}, {versions}, {SLOTS} slots. "
+        f"Measured on {datetime.now(UTC).date()}: {machine()}{more and f', {more}'}. "
         f"Median of {rounds} rounds, least and greatest in brackets."
     )
-    table = ["| what | asked | measured | ours / theirs |", "|---|---|---|---|", *map(str, report)]
-    return "\n".join([BEGIN, head, "", *table, END])
+    begin, end = marks
+    return "\n".join(
+        [begin, head, "", f"| what | asked | measured | {beside} |", "|---|---|---|---|", *map(str, rows), end]
+    )
 
 
-def publish(text: str, begin: str, end: str, report: Path = REPORT) -> None:
+def publish(text: str, marks: Marks, report: Path = REPORT) -> None:
     """Put a table, with its marks, in the place of the one that stands between them in the report."""
+    begin, end = marks
     before, _, rest = report.read_text("utf-8").partition(begin)
     report.write_text(before + text + rest.partition(end)[2], "utf-8")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+def options_of(doc: str | None, rounds: int, only: Sequence[str] = ()) -> argparse.Namespace:
+    """What the command line says: `rounds`, `quick`, and `only`, one part of what there is to measure."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--quick", action="store_true", help="one round, printed only")
+    if only:
+        parser.add_argument("--only", choices=only, help="printed only")
     options = parser.parse_args()
+    if options.quick:
+        options.rounds = 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    return options
+
+
+def tell(text: str, marks: Marks, *, lasting: bool) -> None:
+    print(text)
+    if lasting:
+        publish(text, marks)
+
+
+def peer_version() -> str:
+    ask = "from importlib.metadata import version; print(version('xllamacpp'))"
+    return subprocess.run([str(PEER_PYTHON), "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def main() -> None:
+    options = options_of(__doc__, rounds=5)
     if shutil.which("ps") is None:
         sys.exit("ps is missing: install procps")
-    rounds = 1 if options.quick else options.rounds
-    text = written(measure(rounds), rounds)
-    print(text)
-    if not options.quick:
-        publish(text, BEGIN, END)
+    engines = (
+        f"llama-cpp-python {version('llama-cpp-python')}; peer: llama.cpp's own server, xllamacpp {peer_version()}"
+    )
+    more = f"{engines}, {SLOTS} slots"
+    text = written(measure(options.rounds), options.rounds, MARKS, more, "ours / theirs")
+    tell(text, MARKS, lasting=not options.quick)
 
 
 if __name__ == "__main__":

@@ -3,20 +3,28 @@
 Written between marks of its own in docs/benchmarks.md.
 """
 
-import argparse
 import asyncio
-import os
-import platform
-import signal
-import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import aiohttp
-from measure import Row, Server, cpu, drain, heartbeats, load, ours, peer, publish, ratios, resident_mb, warm
+from measure import (
+    Row,
+    Server,
+    drain,
+    heartbeats,
+    load,
+    options_of,
+    ours,
+    peer,
+    ratios,
+    resident_mb,
+    tell,
+    warm,
+    written,
+)
 
-BEGIN, END = "<!-- api: begin -->", "<!-- api: end -->"
+MARKS = ("<!-- api: begin -->", "<!-- api: end -->")
 RUNS = {1: 8, 4: 8, 8: 16, 16: 16}  # clients, requests
 IDLE_SOCKETS = 1_000
 
@@ -70,21 +78,9 @@ def measure(rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="one round, printed only")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    rounds = 1 if options.quick else options.rounds
-    machine = f"{os.cpu_count()} cores of {cpu()}, Python {platform.python_version()}"
-    head = (
-        f"Measured on {datetime.now(UTC).date()}: {machine}. Median of {rounds} rounds, least and greatest in brackets."
-    )
-    table = ["| what | asked | measured | ours / theirs |", "|---|---|---|---|", *map(str, measure(rounds))]
-    text = "\n".join([BEGIN, head, "", *table, END])
-    print(text)
-    if not options.quick:
-        publish(text, BEGIN, END)
+    options = options_of(__doc__, rounds=5)
+    text = written(measure(options.rounds), options.rounds, MARKS, beside="ours / theirs")
+    tell(text, MARKS, lasting=not options.quick)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 beside ingestion. Figures go into docs/benchmarks.md between their marks.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -13,13 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-import measure
 import numpy as np
-from measure import Row, load, ours, resident_mb
+from measure import ROOT, Row, load, options_of, ours, process, resident_mb, tell, written
 
 from neuralbridge.app import build_library
 from neuralbridge.config import read_config
@@ -34,8 +31,7 @@ from neuralbridge.retrieval.sight import Sight
 from neuralbridge.retrieval.vectors import Vectors
 from neuralbridge.types import LOCAL_OWNER
 
-ROOT = measure.ROOT
-BEGIN, END = "<!-- documents: begin -->", "<!-- documents: end -->"
+MARKS = ("<!-- documents: begin -->", "<!-- documents: end -->")
 EMBEDDER = ROOT / "models" / "all-minilm-l6-v2"
 SECTIONS = ["4", "5", "7", "8"]
 PASSAGES = 100_000
@@ -245,7 +241,7 @@ def chat_beside(pages: Path, rounds: int) -> list[Row]:
             load(server, 1, 3, tokens=16)
             idle.append(load(server, 1, 12, tokens=16)["ttft_ms_p50"])
             command = [sys.executable, "-m", "neuralbridge", "ingest", str(pages / "docs"), "--url", server.url]
-            with measure.process(*command) as child:
+            with process(*command) as child:
                 while json.loads(get(server.url + "/api/knowledge/documents"))["total"] < 3:
                     time.sleep(0.5)  # it is under way when the first are there
                 beside.append(load(server, 1, 12, tokens=16)["ttft_ms_p50"])
@@ -263,22 +259,9 @@ def get(url: str) -> str:
         return str(response.read().decode())
 
 
-def written(rows: list[Row], rounds: int) -> str:
-    head = (
-        f"Measured on {datetime.now(UTC).date()}: {os.cpu_count()} cores of {measure.cpu()}. Ratios are medians of "
-        f"{rounds} rounds, least and greatest in brackets."
-    )
-    table = ["| what | asked | measured | beside |", "|---|---|---|---|", *map(str, rows)]
-    return "\n".join([BEGIN, head, "", *table, END])
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="one round, printed only")
-    parser.add_argument("--only", choices=["items", "many", "ingestion", "chat"])
-    options = parser.parse_args()
-    rounds = 1 if options.quick else options.rounds
+    options = options_of(__doc__, rounds=3, only=["items", "many", "ingestion", "chat"])
+    rounds = options.rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows: list[Row] = []
@@ -294,10 +277,8 @@ def main() -> None:
             rows += asyncio.run(ingestion(folder, pages, rounds))
         if options.only in (None, "chat"):
             rows += chat_beside(pages, rounds)
-    text = written(rows, rounds)
-    print(text)
-    if not options.quick and options.only is None:
-        measure.publish(text, BEGIN, END)
+    text = written(rows, rounds, MARKS, beside="beside")
+    tell(text, MARKS, lasting=not options.quick and options.only is None)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,7 @@ In Chromium on this machine, beside a server with a scripted model. Written betw
 docs/benchmarks.md.
 """
 
-import argparse
 import asyncio
-import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -15,17 +12,16 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from measure import ROOT, Row, cpu, publish
+from measure import ROOT, Row, options_of, tell, written
 from playwright.async_api import Browser, Page, async_playwright
 
 from neuralbridge.database import Database
 from neuralbridge.store.conversations import Conversation, Conversations
 
-BEGIN, END = "<!-- page: begin -->", "<!-- page: end -->"
+MARKS = ("<!-- page: begin -->", "<!-- page: end -->")
 CHROMIUM = shutil.which("chromium") or sys.exit("Chromium is missing; on Debian: sudo apt-get install -y chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 VIEWPORT = {"width": 1440, "height": 900}
@@ -178,24 +174,11 @@ async def measure(rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="one round, printed only")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    rounds = 1 if options.quick else options.rounds
-    report = asyncio.run(measure(rounds))
+    options = options_of(__doc__, rounds=3)
+    report = asyncio.run(measure(options.rounds))
     chromium = subprocess.run([CHROMIUM, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
-    machine = f"{os.cpu_count()} cores of {cpu()}, Python {platform.python_version()}, Chromium {chromium}"
-    head = (
-        f"Measured on {datetime.now(UTC).date()}: {machine}, headless. "
-        f"Median of {rounds} rounds, least and greatest in brackets."
-    )
-    table = ["| what | asked | measured | |", "|---|---|---|---|", *map(str, report)]
-    text = "\n".join([BEGIN, head, "", *table, END])
-    print(text)
-    if not options.quick:
-        publish(text, BEGIN, END)
+    text = written(report, options.rounds, MARKS, f"Chromium {chromium}, headless")
+    tell(text, MARKS, lasting=not options.quick)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,14 @@ async def with_copy(visit: Visits, scripted: ScriptedServer, question: str = "is
     return page, session
 
 
+async def left_alone(visit: Visits, scripted: ScriptedServer) -> Visit:
+    """One whose browser has copies, and whose server is away."""
+    page, _ = await with_copy(visit, scripted)
+    page.expects_lost_connection = True
+    await scripted.stop()
+    return page
+
+
 def history_of(session: str) -> str:
     return f"/api/conversations/{session}/history"
 
@@ -93,9 +101,7 @@ def history_of(session: str) -> str:
 async def test_with_the_server_away_the_page_opens_with_its_history_and_sends_later(
     visit: Visits, scripted: ScriptedServer
 ) -> None:
-    page, _ = await with_copy(visit, scripted)
-    page.expects_lost_connection = True
-    await scripted.stop()
+    page = await left_alone(visit, scripted)
     await page.page.reload()
     await page.sees_answer("You asked: is it kept")
     await expect(page.page.locator("#as-of")).to_have_text(
@@ -112,9 +118,7 @@ async def test_with_the_server_away_the_page_opens_with_its_history_and_sends_la
 async def test_every_file_of_the_page_comes_from_the_copy_while_the_server_is_away(
     visit: Visits, scripted: ScriptedServer
 ) -> None:
-    page, _ = await with_copy(visit, scripted)
-    page.expects_lost_connection = True
-    await scripted.stop()
+    page = await left_alone(visit, scripted)
     failed: list[str] = []
     page.page.on("requestfailed", lambda request: failed.append(request.url))
     await page.page.reload()
@@ -126,9 +130,7 @@ async def test_every_file_of_the_page_comes_from_the_copy_while_the_server_is_aw
 async def test_a_server_that_takes_the_connection_and_says_nothing_is_not_waited_for(
     visit: Visits, scripted: ScriptedServer
 ) -> None:
-    page, _ = await with_copy(visit, scripted)
-    page.expects_lost_connection = True
-    await scripted.stop()
+    page = await left_alone(visit, scripted)
     with socket.create_server(("127.0.0.1", scripted.port), backlog=100):  # nobody reads what comes in
         await page.page.reload(wait_until="commit")
         await page.sees_answer("You asked: is it kept")
@@ -136,9 +138,7 @@ async def test_a_server_that_takes_the_connection_and_says_nothing_is_not_waited
 
 
 async def test_what_was_asked_and_not_sent_outlasts_the_page(visit: Visits, scripted: ScriptedServer) -> None:
-    page, _ = await with_copy(visit, scripted)
-    page.expects_lost_connection = True
-    await scripted.stop()
+    page = await left_alone(visit, scripted)
     await page.ask("asked in vain")
     await expect(page.turn().locator(".state")).to_have_text("Will be sent as soon as the page is connected.")
     await page.page.reload()

@@ -95,6 +95,17 @@ async def three(visit: Visits, scripted: ScriptedServer, data: Path, **options: 
     return page
 
 
+async def refuse(page: Visit, method: str, address: str) -> None:
+    """From now on the server answers requests of this method with 500 and a sentence."""
+    page.expects_refusals = True
+    body = {"error": "processing_failed", "message": "The disk is full."}
+
+    async def answer(route: Route) -> None:
+        await (route.fulfill(status=500, json=body) if route.request.method == method else route.fallback())
+
+    await page.page.route(address, answer)
+
+
 # Listed
 
 
@@ -367,13 +378,7 @@ async def test_what_the_server_refuses_to_change_is_shown_as_it_was_with_its_sen
     visit: Visits, scripted: ScriptedServer, data: Path
 ) -> None:
     page = await three(visit, scripted, data)
-    page.expects_refusals = True
-
-    async def refuse(route: Route) -> None:
-        body = {"error": "processing_failed", "message": "The disk is full."}
-        await (route.fulfill(status=500, json=body) if route.request.method == "PATCH" else route.fallback())
-
-    await page.page.route("**/api/conversations/b", refuse)
+    await refuse(page, "PATCH", "**/api/conversations/b")
     await choose(page.page, "b", "Pin")
     await expect(page.page.locator(".toast")).to_contain_text("The disk is full.")
     await sees(page.page, "a", "b", "c")
@@ -454,13 +459,7 @@ async def test_a_deletion_the_server_refuses_brings_it_back_with_its_sentence(
     visit: Visits, scripted: ScriptedServer, data: Path
 ) -> None:
     page = await three(visit, scripted, data)
-    page.expects_refusals = True
-
-    async def refuse(route: Route) -> None:
-        body = {"error": "processing_failed", "message": "The disk is full."}
-        await (route.fulfill(status=500, json=body) if route.request.method == "DELETE" else route.fallback())
-
-    await page.page.route("**/api/conversations/b", refuse)
+    await refuse(page, "DELETE", "**/api/conversations/b")
     await choose(page.page, "b", "Delete")
     await page.page.locator(".toast").get_by_role("button", name="Close").click()
     await expect(page.page.locator(".toast")).to_contain_text("The disk is full.")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import ScriptedServer, Visits
+from tests.browser.conftest import ScriptedServer, Visit, Visits
 from tests.fakes import FakeRunner
 
 WRONG = """
@@ -96,7 +96,8 @@ async def test_an_answer_is_made_again_and_all_of_them_are_kept(visit: Visits, s
     await page.sees_answer("Answer 1 to one", 0)
 
 
-async def test_a_stopped_answer_goes_on_where_it_was(visit: Visits, scripted: ScriptedServer) -> None:
+async def stopped(visit: Visits, scripted: ScriptedServer) -> Visit:
+    """A visit with one answer, to the letters of the alphabet, that was stopped after the first of them."""
     page = await visit(scripted.url)
     await page.open()
     with scripted.held_until_stopped():
@@ -105,6 +106,11 @@ async def test_a_stopped_answer_goes_on_where_it_was(visit: Visits, scripted: Sc
         await expect(page.turn().locator(".answer")).to_have_text(re.compile("^You asked: abc"))
         await page.page.keyboard.press("Escape")
         await page.sees("cancelled")
+    return page
+
+
+async def test_a_stopped_answer_goes_on_where_it_was(visit: Visits, scripted: ScriptedServer) -> None:
+    page = await stopped(visit, scripted)
     await page.turn().get_by_role("button", name="Continue").click()
     await page.sees("complete")
     await page.sees_answer("You asked: abcdefghijklmnopqrstuvwxyz")
@@ -257,14 +263,7 @@ async def test_who_is_signed_out_is_told_and_keeps_what_was_written(visit: Visit
 
 
 async def test_only_the_last_answer_can_go_on(visit: Visits, scripted: ScriptedServer) -> None:
-    page = await visit(scripted.url)
-    await page.open()
-    with scripted.held_until_stopped():
-        await page.ask("abcdefghijklmnopqrstuvwxyz")
-        scripted.runner.step(20)
-        await expect(page.turn().locator(".answer")).to_have_text(re.compile("^You asked: abc"))
-        await page.page.keyboard.press("Escape")
-        await page.sees("cancelled")
+    page = await stopped(visit, scripted)
     await expect(page.turn(0).get_by_role("button", name="Continue")).to_be_visible()
     await page.ask("next")
     await page.sees("complete")

@@ -32,7 +32,12 @@ with Path(count).open("a+") as file:
 exec(lives[min(number, len(lives)) - 1])
 """
 ABORT = "os.kill(os.getpid(), signal.SIGABRT)"
-SERVE = "signal.signal(signal.SIGTERM, lambda *_: sys.exit({})); print('serving', flush=True); time.sleep(60)"
+# Many short sleeps: Python's handler of a signal that comes just before a sleep runs when that has ended.
+SERVE = """
+signal.signal(signal.SIGTERM, lambda *_: sys.exit({}))
+print('serving', flush=True)
+while True: time.sleep(0.05)
+"""
 
 Supervise = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
@@ -128,7 +133,7 @@ async def test_a_server_that_dies_of_the_signal_is_told_as_shells_do(supervise: 
 
 
 async def test_a_lost_terminal_reaches_the_server_and_ends_nothing(supervise: Supervise) -> None:
-    heeded = "signal.signal(signal.SIGHUP, lambda *_: print('lost', flush=True)); " + SERVE.format(0)
+    heeded = "signal.signal(signal.SIGHUP, lambda *_: print('lost', flush=True))" + SERVE.format(0)
     supervisor = await supervise(heeded)
     assert supervisor.stdout is not None
     await supervisor.stdout.readline()

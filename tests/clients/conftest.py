@@ -32,16 +32,22 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def hear(self, said: str) -> dict[str, Any]:
-        """The next line with this word, those before it are skipped."""
+    async def hear(self, *said: str) -> dict[str, Any]:
+        """The next line with this word, or one of these; those before it are skipped."""
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         async with asyncio.timeout(WAIT_SECONDS):
             while line := await self._process.stdout.readline():
                 heard: dict[str, Any] = json.loads(line)
-                if heard["said"] == said:
+                if heard["said"] in said:
                     return heard
-            pytest.fail(f"ended before it said {said!r}: {(await self._process.stderr.read()).decode()}")
+            pytest.fail(f"ended before it said {' or '.join(said)}: {(await self._process.stderr.read()).decode()}")
+
+    async def hear_all(self, *said: str) -> None:
+        """Lines with all of these words, in whatever order."""
+        missing = {*said}
+        while missing:
+            missing.remove((await self.hear(*missing))["said"])
 
     async def tell(self, word: str) -> None:
         assert self._process.stdin is not None

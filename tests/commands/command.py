@@ -66,7 +66,11 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def interrupt(self) -> None:
+    async def interrupt(self) -> None:
+        """Ctrl-C while it waits: of one that comes while a key is worked on, Python hears with the next key only."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not self._waits():  # noqa: ASYNC110  # there is no event for that
+                await asyncio.sleep(0.01)
         self._process.send_signal(signal.SIGINT)
 
     async def status(self) -> int:
@@ -75,6 +79,10 @@ class Terminal:
             while piece := await asyncio.to_thread(self._read):
                 self.seen += piece
         return await asyncio.to_thread(self._process.wait, WAIT_SECONDS)
+
+    def _waits(self) -> bool:
+        status = Path(f"/proc/{self._process.pid}/stat")
+        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "S"
 
     def _read(self) -> str:
         try:

@@ -250,7 +250,7 @@ async def test_an_interrupt_at_a_terminal_ends_with_130(served: Served) -> None:
         await until_answers(served, 1)
         served.runner.step(6)
         await shown.until("You")
-        shown.interrupt()
+        await shown.interrupt()
         assert await shown.status() == 130
     assert "Traceback" not in shown.seen
     served.runner.release()

@@ -76,7 +76,7 @@ async def test_an_interrupt_stops_the_answer_and_the_conversation_goes_on(served
         await until_answers(served, 1)
         served.runner.step(6)
         await shown.until("You")
-        shown.interrupt()
+        await shown.interrupt()
         await shown.until("stopped[^\n]*\n> ")
         served.runner.release()
         await until_answers(served, 0)
@@ -95,7 +95,7 @@ async def test_an_interrupt_takes_back_what_is_being_typed(served: Served) -> No
         await shown.until("> ")
         shown.type("never mind")
         await shown.until("never mind")
-        shown.interrupt()
+        await shown.interrupt()
         await shown.until("\n> ")
         shown.type("two\n/quit\n")
         assert await shown.status() == 0

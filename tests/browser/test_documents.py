@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ SMALL_TARGETS = """
         .filter(([, box]) => box.width < 44 || box.height < 43.5)
         .map(([name]) => name)
 """
+
+
+Answer = Callable[[Route], Awaitable[None]]
 
 
 class HeldEmbedder(FakeEmbedder):
@@ -116,8 +119,11 @@ class Room:
             self.visit.complaints.remove(line)
 
 
-async def enter(visit: Visits, server: ScriptedServer, **options: Any) -> Room:
+async def enter(visit: Visits, server: ScriptedServer, listed: Answer | None = None, **options: Any) -> Room:
+    """`listed` answers in the server's place when the page asks for its list of documents."""
     room = Room(await visit(server.url, **options))
+    if listed is not None:
+        await room.page.route("**/api/knowledge/documents?*", listed)
     await room.page.goto(f"{server.url}/#/documents")
     await expect(room.page.locator(".folders")).to_be_visible()  # the server has told how documents are
     return room
@@ -255,10 +261,7 @@ async def test_ten_thousand_documents_are_scrolled_with_few_of_them_in_the_page(
     visit: Visits, library: ScriptedServer
 ) -> None:
     await library.start()
-    visited = await visit(library.url)
-    await visited.page.route("**/api/knowledge/documents?*", answer_with_ten_thousand)
-    room = Room(visited)
-    await room.page.goto(f"{library.url}/#/documents")
+    room = await enter(visit, library, listed=answer_with_ten_thousand)
     await expect(room.row("document 0.txt")).to_be_visible()
     for place in (0.2, 0.5, 0.77, 1):
         await room.page.evaluate(SCROLL, place)
@@ -499,10 +502,7 @@ async def test_a_list_read_before_the_folder_was_still_becomes_whole(
         if len(first) > 1:
             await route.continue_()
 
-    visited = await visit(library.url)
-    await visited.page.route("**/api/knowledge/documents?*", hold_the_first)
-    room = Room(visited)
-    await room.page.goto(f"{library.url}/#/documents")
+    room = await enter(visit, library, listed=hold_the_first)
     await expect(room.row("lease.txt")).to_be_visible()
     async with room.page.expect_event("requestfinished", lambda request: request is first[0].request):
         await first[0].fulfill(json={"documents": [], "total": 0})

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,7 @@ import yaml
 from neuralbridge.commands.running import server_that_runs
 from neuralbridge.config import Config
 from tests.conftest import SETTINGS
+from tests.encrypted import trusting
 
 pytestmark = pytest.mark.model
 
@@ -52,10 +54,8 @@ class Encrypted:
     def url(self) -> str:
         return f"https://{self.host}"
 
-    def trusting(self) -> aiohttp.ClientSession:
-        """A client that trusts this certificate and no other."""
-        context = ssl.create_default_context(cafile=str(self.cert))
-        return aiohttp.ClientSession(self.url, connector=aiohttp.TCPConnector(ssl=context))
+    def trusting(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        return trusting(self.url, self.cert)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from tests.attacks.conftest import Logged
 from tests.attacks.exchange import connect, ended
 from tests.attacks.probe import serves
 from tests.conftest import Serve, Served
+from tests.encrypted import trusting
 from tests.served_process import served_process
 
 FEW = 100  # files
@@ -124,7 +125,6 @@ async def test_tls_is_counted_before_it_is_spoken(
     await listen(plain.server.runner, config.model_copy(update={"server": anywhere}), context)
     port = plain.server.runner.addresses[1][1]
     plain.server.app[SERVICES].doors = Doors(port)
-    trusting = ssl.create_default_context(cafile=str(certificate))
     address = f"https://127.0.0.1:{port}"
 
     class Encrypted:
@@ -139,7 +139,7 @@ async def test_tls_is_counted_before_it_is_spoken(
     noise[1].write(b"GET / HTTP/1.1\r\n\r\n")
     await ended(noise[0])
     await close(noise)
-    async with aiohttp.ClientSession(address, connector=aiohttp.TCPConnector(ssl=trusting)) as http:
+    async with trusting(address, certificate) as http:
         async with http.get("/api/proxy/health") as health:
             assert health.status == 200
         async with http.ws_connect("/socket/websocket?vsn=2.0.0") as socket:

@@ -69,20 +69,19 @@ export class TurnList {
   }
 
   #look(entries) {
-    for (const { target, isIntersecting } of entries) {
+    // All that makes the browser lay out is asked before anything changes: else it lays out thousands of turns for each.
+    const selection = document.getSelection();
+    const selected = selection.isCollapsed ? () => false : (element) => selection.containsNode(element, true);
+    for (const { target, isIntersecting, boundingClientRect } of entries) {
       const held = this.byElement.get(target);
       if (isIntersecting && held.view === null) this.wanted.add(held);
-      else if (!isIntersecting) this.#leave(held);
+      if (isIntersecting) continue;
+      this.wanted.delete(held);
+      // Whoever is in it, by keyboard or by selection, keeps it.
+      const inUse = held.last || target.contains(document.activeElement) || selected(target);
+      if (held.view !== null && !inUse) this.#empty(held, boundingClientRect.height);
     }
     if (this.wanted.size > 0) this.frame ??= requestAnimationFrame(() => this.#fillWanted());
-  }
-
-  #leave(held) {
-    this.wanted.delete(held);
-    // Whoever is in it, by keyboard or by selection, keeps it.
-    const selection = document.getSelection();
-    const held_ = held.element.contains(document.activeElement) || (!selection.isCollapsed && selection.containsNode(held.element, true));
-    if (held.view !== null && !held.last && !held_) this.#empty(held);
   }
 
   #fillWanted() {
@@ -106,9 +105,9 @@ export class TurnList {
     this.sizes.observe(held.element);
   }
 
-  #empty(held) {
+  #empty(held, height) {
     this.sizes.unobserve(held.element);
-    held.element.style.height = `${held.element.offsetHeight}px`;
+    held.element.style.height = `${height}px`;
     held.view.remove();
     held.view = null;
     held.element.replaceChildren();

@@ -18,13 +18,10 @@ LABEL_BYTES = 63  # of a name's part in DNS
 
 @asynccontextmanager
 async def announced(server: Server, port: int) -> AsyncIterator[None]:
-    """Announce the server as long as this is entered, on the networks it listens on, where the settings say so.
+    """Announce the server as long as this is entered, on the networks it listens on.
 
     A LAN that does not take it is told in the log: the server is reached by its address all the same.
     """
-    if not (server.mdns and server.on_lan):
-        yield
-        return
     announcing = asyncio.create_task(announce(server, port))  # asking whether the name is free takes a second
     try:
         yield

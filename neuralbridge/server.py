@@ -10,7 +10,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -19,15 +19,13 @@ from neuralbridge import logs, machine
 from neuralbridge.access.gate import Gate
 from neuralbridge.access.tokens import LOCAL_TOKEN, TOKEN_BYTES
 from neuralbridge.access.users import LOCAL
-from neuralbridge.announce import announced
 from neuralbridge.app import MODELS, build_app, llama_runners
-from neuralbridge.certificate import certificate_of, context
 from neuralbridge.config import Config
 from neuralbridge.data_folder import listening
 from neuralbridge.errors import StartRefused
 from neuralbridge.listener import Site
 from neuralbridge.protocol.handshake import Doors
-from neuralbridge.sections import Auth
+from neuralbridge.sections import Auth, Server
 from neuralbridge.settings import Settings
 from neuralbridge.web.keys import SERVICES
 
@@ -54,8 +52,13 @@ async def run(app: web.Application, config: Config, data: Path, home: Path) -> N
         await runner.setup()
         if config.logs.file:  # not before the data folder is ours
             logs.to_file(data / "logs", config.logs.bytes, config.logs.files)
-        certificate = certificate_of(server, data, home) if server.tls.on else None
-        port = await listen(runner, config, context(certificate) if certificate else None)
+        certificate, encryption = None, None
+        if server.tls.on:
+            from neuralbridge.certificate import certificate_of, context  # cryptography: 8 MB, for whoever wants it
+
+            certificate = certificate_of(server, data, home)
+            encryption = context(certificate)
+        port = await listen(runner, config, encryption)
         names = tuple(machine.names()) if server.on_lan else ()
         gate = app[SERVICES].gate
         app[SERVICES].doors = Doors(port, server.host, server.allowed_hosts, server.allowed_origins, names)
@@ -71,10 +74,19 @@ async def run(app: web.Application, config: Config, data: Path, home: Path) -> N
                 await let_in_the_first(gate, config.auth)
             for address in machine.addresses(server.host) if server.on_lan else ():
                 say(f"other devices reach it at {machine.url_of(str(address), port, server.tls.on)}")
-            async with announced(server, port):
+            async with announcing(server, port):
                 await stop_or_failure(app, stopped)
     finally:
         await runner.cleanup()
+
+
+def announcing(server: Server, port: int) -> AbstractAsyncContextManager[None]:
+    """Announce the server as long as this is entered, where it is on a LAN and the settings say so."""
+    if not (server.mdns and server.on_lan):
+        return nullcontext()
+    from neuralbridge.announce import announced  # zeroconf: 3 MB, for whoever wants it
+
+    return announced(server, port)
 
 
 @contextmanager

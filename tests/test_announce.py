@@ -14,9 +14,10 @@ import yaml
 from zeroconf import NonUniqueNameException
 
 from neuralbridge import announce, machine
-from neuralbridge.announce import announced, service
+from neuralbridge.announce import service
 from neuralbridge.logs import Facts
 from neuralbridge.sections import Server, Tls
+from neuralbridge.server import announcing
 from tests.test_no_network import UNSHARE, why_not
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +88,7 @@ async def test_without_a_lan_or_a_wish_nothing_is_announced(server: Server, monk
         pytest.fail("it was announced")
 
     monkeypatch.setattr(announce, "announce", refused)
-    async with announced(server, 4000):
+    async with announcing(server, 4000):
         pass
 
 

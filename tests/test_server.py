@@ -184,3 +184,14 @@ async def test_a6_no_log_has_questions_documents_or_tokens(tmp_path: Path) -> No
         written = served.log + (tmp_path / "data" / "logs" / "neuralbridge.log").read_text()
     assert "a client sent what is not HTTP" in written
     assert [canary for canary in CANARIES if canary in written] == []
+
+
+async def test_a_server_loads_no_library_that_it_does_not_use(tmp_path: Path) -> None:
+    """Of documents, TLS, signed tokens and mDNS: 30 MB."""
+    async with served_process(tmp_path / "data") as served, PhoenixClient(served.url) as client:
+        await client.join("proxy:small")
+        await client.push("proxy:small", "query", {"query": "Say hi."})
+        await client.until("response")
+        loaded = await asyncio.to_thread(Path(f"/proc/{served.process.pid}/maps").read_text)
+    assert "_sqlite3" in loaded
+    assert [name for name in ("faiss", "cryptography", "zeroconf", "torch") if name in loaded] == []

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jwt
-
 from neuralbridge.access.users import LOCAL, NAME, ROLES, User
 from neuralbridge.sections import Auth
 
@@ -28,6 +26,8 @@ def read_signed(token: str, auth: Auth, clock: Callable[[], float] = time.time) 
     """What a token says if it is signed with our secret and good now, else None."""
     if auth.jwt_secret is None or token.count(".") != 2:
         return None
+    import jwt  # cryptography comes with it: 9 MB that only whoever has a secret needs
+
     try:
         claims: dict[str, Any] = jwt.decode(
             token,

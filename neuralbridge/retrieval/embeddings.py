@@ -5,15 +5,12 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from neuralbridge.errors import DocumentsUnavailable
 from neuralbridge.retrieval.arrays import Ids, Matrix
 from neuralbridge.retrieval.documents import Documents
 from neuralbridge.retrieval.embedder import Embedder
-
-if TYPE_CHECKING:
-    from neuralbridge.retrieval.vectors import Vectors
+from neuralbridge.retrieval.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +21,7 @@ EMBEDDED_AT_ONCE = 256  # passages, while a new model catches up
 class Serving:
     """A model and the index of its vectors: what finds passages by meaning."""
 
-    def __init__(self, embedder: Embedder, vectors: "Vectors") -> None:
+    def __init__(self, embedder: Embedder, vectors: Vectors) -> None:
         self.embedder = embedder
         self.vectors = vectors
 
@@ -151,9 +148,6 @@ class Embeddings:
         return None
 
     async def _serve(self, embedder: Embedder) -> Serving:
-        # FAISS is imported here, off the path of the start
-        from neuralbridge.retrieval.vectors import Vectors
-
         vectors = Vectors(self._documents, embedder.model, embedder.dimensions, self._file(embedder))
         await vectors.start()
         return Serving(embedder, vectors)

@@ -12,14 +12,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import faiss
 import numpy as np
 
 from neuralbridge.retrieval.arrays import Ids, Matrix
 from neuralbridge.retrieval.documents import Documents
-from neuralbridge.retrieval.index import VectorIndex
+
+if TYPE_CHECKING:  # FAISS takes 20 MB and a tenth of a second, which whoever has no documents is spared
+    from neuralbridge.retrieval.index import VectorIndex
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -43,24 +44,24 @@ class Vectors:
         self._exact_ms = exact_ms
         self._thread = ThreadPoolExecutor(1, "vectors")
         self._builder = ThreadPoolExecutor(1, "vector-lists")
-        self._index = VectorIndex(dimensions)
+        self._index: VectorIndex | None = None  # until there is a first vector
         self._times: deque[float] = deque(maxlen=TIMED_SEARCHES)
         self._unsaved = 0
         self._inverting: asyncio.Task[float | None] | None = None
         self._useless_at = 0  # vectors there were when inverted lists turned out to be of no use
 
     def __len__(self) -> int:
-        return len(self._index)
+        return 0 if self._index is None else len(self._index)
 
     @property
     def exact(self) -> bool:
-        return self._index.exact
+        return self._index is None or self._index.exact
 
     async def start(self) -> None:
         """Load the file, or begin empty, and bring either up to what SQLite has."""
         loaded = await self._run(self._load)
         wanted = await self._documents.vectors.ids(self.model)
-        present = await self._run(lambda: self._index.ids)
+        present = await self._run(self._ids)
         await self.remove(np.setdiff1d(present, wanted))
         missing = np.setdiff1d(wanted, present)
         for begin in range(0, len(missing), FETCHED_AT_ONCE):
@@ -79,17 +80,19 @@ class Vectors:
         self._thread.shutdown()
 
     async def add(self, ids: Ids, vectors: Matrix) -> None:
-        await self._run(lambda: self._index.add(ids, vectors))
+        await self._run(lambda: self._add(ids, vectors))
         await self._changed(len(ids))
 
     async def remove(self, ids: Ids) -> None:
-        await self._run(lambda: self._index.remove(ids))
+        await self._run(lambda: self._remove(ids))
         await self._changed(len(ids))
 
     async def search(self, vector: Matrix, count: int, allowed: Ids | None = None) -> tuple[Ids, Matrix]:
         """The `count` nearest passages and their cosines."""
 
         def timed() -> tuple[Ids, Matrix]:
+            if self._index is None:
+                return np.empty(0, np.int64), np.empty(0, np.float32)
             started = time.perf_counter()
             found = self._index.search(vector, count, allowed)
             if allowed is None:
@@ -104,6 +107,7 @@ class Vectors:
     async def invert(self) -> float | None:
         """Go over to inverted lists; exact search serves meanwhile. Their recall, None when they are of no use."""
         exact = self._index
+        assert exact is not None
         try:
             made = await asyncio.get_running_loop().run_in_executor(self._builder, exact.inverted)
             self._times.clear()
@@ -123,7 +127,7 @@ class Vectors:
 
     @property
     def _too_slow(self) -> bool:
-        grown = len(self._index) > 1.5 * self._useless_at
+        grown = len(self) > 1.5 * self._useless_at
         return self.exact and grown and len(self._times) == TIMED_SEARCHES and median(self._times) > self._exact_ms
 
     async def _changed(self, count: int) -> None:
@@ -131,7 +135,7 @@ class Vectors:
         if self._unsaved >= SAVE_AFTER_CHANGES:
             await self.save()
 
-    async def _catch_up(self, new: VectorIndex) -> None:
+    async def _catch_up(self, new: "VectorIndex") -> None:
         """Give the new index what changed while it was made, and put it in the old one's place."""
         wanted = await self._documents.vectors.ids(self.model)
         missing = np.setdiff1d(wanted, new.ids)
@@ -140,7 +144,7 @@ class Vectors:
         def swap() -> None:
             new.add(ids, vectors)
             # What changed during these last reads is in the old one, which is still complete
-            new.remove(np.setdiff1d(new.ids, self._index.ids))
+            new.remove(np.setdiff1d(new.ids, self._ids()))
             self._index = new
 
         await self._run(swap)
@@ -151,12 +155,23 @@ class Vectors:
 
     # On the thread
 
+    def _ids(self) -> Ids:
+        return np.empty(0, np.int64) if self._index is None else self._index.ids
+
+    def _add(self, ids: Ids, vectors: Matrix) -> None:
+        if self._index is None:
+            self._index = load_faiss()(self._dimensions)
+        self._index.add(ids, vectors)
+
+    def _remove(self, ids: Ids) -> None:
+        if self._index is not None:
+            self._index.remove(ids)
+
     def _load(self) -> bool:
-        faiss.omp_set_num_threads(1)  # the other core has the model's answers to compute
-        try:
-            self._index = VectorIndex.load(self._file.read_bytes(), self._about)
-        except FileNotFoundError:
+        if not self._file.exists():
             return False
+        try:
+            self._index = load_faiss().load(self._file.read_bytes(), self._about)
         except (ValueError, KeyError, RuntimeError, OSError) as error:
             logger.warning("the vector index is made anew", extra={"file": str(self._file), "why": str(error)})
             return False
@@ -164,6 +179,8 @@ class Vectors:
 
     def _write(self) -> None:
         """Write aside, then rename: whoever is killed meanwhile leaves the old file or the new one."""
+        if self._index is None:
+            return
         new = self._file.with_suffix(".new")
         try:
             with new.open("wb") as file:
@@ -177,3 +194,13 @@ class Vectors:
     @property
     def _about(self) -> dict[str, str]:
         return {"model": self.model}
+
+
+def load_faiss() -> "type[VectorIndex]":
+    """The class of an index, whose searches on this thread use one core: the other has answers to compute."""
+    import faiss
+
+    from neuralbridge.retrieval.index import VectorIndex
+
+    faiss.omp_set_num_threads(1)
+    return VectorIndex

@@ -65,7 +65,7 @@ def echo(question: str) -> str:
 
 
 class FakeRunner:
-    """`reply` maps the last question to the answer. `hold` stops the steps; `step` lets some happen."""
+    """`reply` maps the last question to the answer. `hold` stops the steps of answers; `step` lets some happen."""
 
     def __init__(self, slots: int = 4, cells: int = 4096, reply: Callable[[str], str] = echo) -> None:
         self.vocabulary = FakeVocabulary()
@@ -89,11 +89,13 @@ class FakeRunner:
         self._open.set()
         self._permits = threading.Semaphore(0)
         self._held = threading.Event()  # a step came while they were held
+        self._holds_load = False
 
     # For tests
 
-    def hold(self) -> None:
-        """From now on a step happens only when `step` allows it."""
+    def hold(self, load: bool = False) -> None:
+        """From now on a step happens only when `step` allows it; those that are part of loading only with `load`."""
+        self._holds_load = load
         self._held.clear()
         self._open.clear()
 
@@ -137,7 +139,7 @@ class FakeRunner:
             cache.clear()
 
     def decode(self, shares: list[Share], threads: int) -> None:
-        if not self._open.is_set():
+        if not self._open.is_set() and (self._holds_load or not is_of_load(shares)):
             self._held.set()
             assert self._permits.acquire(timeout=GATE_SECONDS), "no test let the step happen"
         if any(self.fails(share) for share in shares):
@@ -182,6 +184,11 @@ class FakeRunner:
         said = bytes(tokens[marks[-1] + 1 :]).removeprefix(b"assistant\n")
         reply = self.reply(asked.removeprefix("user\n")).encode()
         return reply[len(said)] if len(said) < len(reply) else END
+
+
+def is_of_load(shares: list[Share]) -> bool:
+    """Whether a worker only times its steps, which it does before the first question."""
+    return all(share.sequence.id == 0 for share in shares)
 
 
 def place_of(word: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import aiohttp
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 Frame = list[Any]
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tests.attacks.probe import Server
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 async def connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -118,7 +118,7 @@ async def test_a_larger_model_that_fails_half_way_gives_the_first_answer_back(se
 
 async def test_stopping_during_a_second_opinion_stops_both(serve: Serve) -> None:
     large = saying("Twenty seven.")
-    large.hold()
+    large.hold(load=True)
     served = await two(serve, saying("Nine moons.", 0.2), large)
     async with asking(served) as client:
         await client.push(TOPIC, "stream_query", {"query": "How many?", "max_tokens": 40})

@@ -484,7 +484,7 @@ async def test_one_export_of_a_user_at_a_time_until_it_is_read_no_longer(
             await call(served, "GET")
         status, code, details = await refused(served, "GET", "/export")
         assert (status, code, details["retry_after_ms"] > 0) == (429, "server_busy", True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while exporting:
                 await call(served, "GET")
     async with aiohttp.ClientSession(base_url=served.url) as http, http.get(target) as reply:

@@ -22,7 +22,7 @@ PAGE = "http://localhost:5173"
 HEARTBEAT = [None, "7", "phoenix", "heartbeat", {}]
 BEAT = reply(None, "7", ok({}), "phoenix")
 JOIN = ["1", "1", TOPIC, "phx_join", {}]
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 class PollClient:

@@ -85,7 +85,7 @@ async def test_the_names_are_those_that_chats_are_told_of_and_one_is_the_default
 
 async def test_a_model_is_loading_until_it_is_loaded(serve: Serve) -> None:
     runner = FakeRunner()
-    runner.hold()  # the first step is part of loading
+    runner.hold(load=True)
     served = await serve(runner)
     before = await one(served, "small")
     runner.release()

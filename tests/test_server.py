@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from neuralbridge.process import FILES, allow_files
+from neuralbridge.server import SHUTDOWN_SECONDS
 from tests.attacks.probe import serves
 from tests.phoenix_client import PhoenixClient
 from tests.serve_with_fakes import ASK_FOR_STORY, STORY
@@ -88,7 +89,7 @@ async def test_f19_a_second_signal_ends_it_at_once(tmp_path: Path, number: signa
         served.process.send_signal(number)
         await asyncio.sleep(0.2)  # a signal that was taken leaves no trace outside
         served.process.send_signal(number)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(SHUTDOWN_SECONDS - 1):  # so long the answer would have had
             await served.process.wait()
 
 

@@ -68,7 +68,7 @@ def test_what_is_no_user_or_time_is_refused_by_its_name(config: Path) -> None:
         (("--role", "root"), "'--role'"),
     ]:
         status, out, error = run(config, "token", "new", *arguments)
-        assert status != 0
+        assert status == 2
         assert out == ""
         assert said in error
 

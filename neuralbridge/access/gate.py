@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from neuralbridge.access.signed import read_signed
+from neuralbridge.access.signed import prepare, read_signed
 from neuralbridge.access.tokens import Token, Tokens, digest_of
 from neuralbridge.access.users import LOCAL, User
 from neuralbridge.errors import DataUnusable, NotAdmitted
@@ -122,6 +122,7 @@ class Gate:
     def start(self) -> None:
         """Begin to look after those inside. Raises DataUnusable where the tokens cannot be read."""
         self.tokens.load()
+        prepare(self._settings.applied.auth)
         self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:

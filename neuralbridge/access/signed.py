@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from neuralbridge.access.users import LOCAL, NAME, ROLES, User
@@ -22,11 +23,20 @@ class Signed:
     expires: float
 
 
+def prepare(auth: Auth) -> None:
+    """Load what reads signed tokens, where there may be some: the first of them would hold up the event loop for it.
+
+    It takes 9 MB, as cryptography comes with it.
+    """
+    if auth.jwt_secret is not None:
+        import_module("jwt")
+
+
 def read_signed(token: str, auth: Auth, clock: Callable[[], float] = time.time) -> Signed | None:
     """What a token says if it is signed with our secret and good now, else None."""
     if auth.jwt_secret is None or token.count(".") != 2:
         return None
-    import jwt  # cryptography comes with it: 9 MB that only whoever has a secret needs
+    import jwt  # see `prepare`
 
     try:
         claims: dict[str, Any] = jwt.decode(

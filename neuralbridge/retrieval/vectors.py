@@ -160,7 +160,7 @@ class Vectors:
 
     def _add(self, ids: Ids, vectors: Matrix) -> None:
         if self._index is None:
-            self._index = load_faiss()(self._dimensions)
+            self._index = index_class()(self._dimensions)
         self._index.add(ids, vectors)
 
     def _remove(self, ids: Ids) -> None:
@@ -171,7 +171,7 @@ class Vectors:
         if not self._file.exists():
             return False
         try:
-            self._index = load_faiss().load(self._file.read_bytes(), self._about)
+            self._index = index_class().load(self._file.read_bytes(), self._about)
         except (ValueError, KeyError, RuntimeError, OSError) as error:
             logger.warning("the vector index is made anew", extra={"file": str(self._file), "why": str(error)})
             return False
@@ -179,10 +179,11 @@ class Vectors:
 
     def _write(self) -> None:
         """Write aside, then rename: whoever is killed meanwhile leaves the old file or the new one."""
-        if self._index is None:
-            return
         new = self._file.with_suffix(".new")
         try:
+            if self._index is None:  # what may stand there could not be read, and may tell of what was deleted
+                self._file.unlink(missing_ok=True)
+                return
             with new.open("wb") as file:
                 file.writelines(self._index.dump(self._about))
                 file.flush()
@@ -196,7 +197,7 @@ class Vectors:
         return {"model": self.model}
 
 
-def load_faiss() -> "type[VectorIndex]":
+def index_class() -> "type[VectorIndex]":
     """The class of an index, whose searches on this thread use one core: the other has answers to compute."""
     import faiss
 

@@ -146,6 +146,20 @@ async def test_the_index_file_is_only_a_cache(tmp_path: Path) -> None:
         assert len((await library.embeddings.serving()).vectors) == 2
 
 
+async def test_an_index_that_cannot_be_read_does_not_outlive_its_documents(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with library_in(data) as library:
+        document = await put(library, "a.txt", "Apples are red.")
+    (file,) = data.glob("vectors-*.index")
+    whole = file.read_bytes()
+    async with library_in(data) as library:
+        await library.remove(document, "local")
+    file.write_bytes(whole[:-10])
+    async with library_in(data) as library:
+        assert await found(library, "apples") == []
+    assert not file.exists()
+
+
 async def test_search_goes_over_to_lists_and_finds_the_same(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     middles = rng.normal(size=(20, 64))

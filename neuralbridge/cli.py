@@ -19,7 +19,7 @@ from neuralbridge.commands.usage import SHELLS, Commands, completion_script
 from neuralbridge.config import Config, read_config
 from neuralbridge.data_folder import listens
 from neuralbridge.engine.probe import probe
-from neuralbridge.errors import BridgeError, ConfigInvalid
+from neuralbridge.errors import BridgeError, ConfigInvalid, InvalidParams
 from neuralbridge.sections import Server
 from neuralbridge.types import LOCAL_OWNER
 from neuralbridge.yaml_file import read_text
@@ -572,7 +572,11 @@ def new_token_command(
     from neuralbridge.commands.tokens import new_token
 
     config, data = configured(config_path, data_dir)
-    click.echo(new_token(data, user, role, expires))
+    try:
+        token = new_token(data, user, role, expires)
+    except InvalidParams as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(token)
     if not config.auth.asked_for(config.server.on_lan):
         click.echo("Nobody is asked for it yet: say `auth: {required: true}` in config.yaml, or `bind: lan`.", err=True)
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import get_completion_class
 
-from neuralbridge.errors import BridgeError, InvalidParams
+from neuralbridge.errors import BridgeError
 
 INTERRUPTED = 130
 CRASHED = 70  # EX_SOFTWARE: a mistake of ours, which another start may get past; a refusal of ours (1) it would not
@@ -33,8 +33,6 @@ class Commands(click.Group):
             if sys.stderr.isatty():
                 click.echo(err=True)  # what comes next begins a line of its own
             ctx.exit(INTERRUPTED)
-        except InvalidParams as error:  # an option, that is
-            raise click.UsageError(str(error)) from error
         except BridgeError as error:
             raise click.ClickException(str(error)) from error
         except ExceptionGroup as group:  # from the server's tasks
